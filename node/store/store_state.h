@@ -1,0 +1,90 @@
+/* The state database: what the shards' memory tables wrote back, read back on a miss, exported and imported.
+ *
+ * Room: node/store. It has no WAL: a write-back becomes one sorted SST file that is synced and taken in whole, so it is
+ * either there with its applied indexes or not at all, and durable when the call returns; the log replays the rest.
+ * Keys on disk: shard u32 | replica u64 | generation u32 | kind u8 (0 applied index, 1 data) | the table's key.
+ * Thread safety: write, sweep, import on one flush thread; get, scan, applied, and snapshots on any thread.
+ * Source: design.md "Disk"; faults.md R13, R14.
+ *
+ * Invariants
+ *   1. Data and applied index of a replica change in one atomic step (R14), to a cut that existed in the log.
+ *   2. An import writes a generation that nobody reads; only store_turn_install makes it live.
+ *   3. A snapshot's content is that of its (index, term), whatever is written meanwhile.
+ */
+#ifndef MAITRED_NODE_STORE_STORE_STATE_H
+#define MAITRED_NODE_STORE_STORE_STATE_H
+
+#include "node/store/store.h"
+#include "node/store/store_batch.h"
+
+#define STORE_CHUNK_BYTES_MAX (256 * 1024)
+
+/* Writes back n batches (at most one per replica) in one atomic, durable step; takes none of them over. Flush thread.
+ * On OK each one's applied index is durable, and the tables may be told (table_write_back_done).
+ * DATA_LOSS: the database failed: end the process (the log replays). */
+WARN_UNUSED enum status store_state_write (
+    struct store *store, struct store_batch *const *batches, size_t n, struct store_error *error);
+
+/* The durable applied index of a generation: 0, 0 when nothing was written back. DATA_LOSS, INTERNAL. */
+WARN_UNUSED enum status store_state_applied (
+    struct store *store, uint32_t shard, uint64_t replica, uint32_t generation, uint64_t *index, uint64_t *term);
+
+/* Copies the value of one key to the heap (free *value). NOT_FOUND; DATA_LOSS when its block is damaged; INTERNAL. */
+WARN_UNUSED enum status store_state_get (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation,
+    struct bytes key, uint8_t **value, size_t *value_len);
+
+/* Ordered reading of one replica's keys in [from, to) (empty `to`: up to the end), forward or backward, over what was
+ * written back when it was opened. Key and value are borrowed until the next call on the cursor. Close it before
+ * store_close (asserted). open: RESOURCE_EXHAUSTED when memory is out.
+ * next: NOT_FOUND at the end, DATA_LOSS, INTERNAL. */
+struct store_cursor;
+WARN_UNUSED enum status store_cursor_open (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation,
+    struct bytes from, struct bytes to, bool reverse, struct store_cursor **cursor);
+WARN_UNUSED enum status store_cursor_next (struct store_cursor *cursor, struct bytes *key, struct bytes *value);
+void store_cursor_close (struct store_cursor **cursor);
+
+/* Deletes the state of removed replicas and of generations that are not live, at most `max` of them; *left tells
+ * whether there may be more. Not while an import runs for a replica of this store. Flush thread. DATA_LOSS, INTERNAL.
+ */
+WARN_UNUSED enum status store_state_sweep (struct store *store, size_t max, bool *left);
+
+/* ---- export: the replica's last written-back cut, in chunks ---- */
+
+struct store_snapshot;
+
+/* Freezes the live generation as of its last write-back, of which *index and *term are the applied ones (so: write the
+ * table back first). NOT_FOUND when nothing was ever written back. Any thread; one thread at a time per snapshot. */
+WARN_UNUSED enum status store_snapshot_open (struct store *store, uint32_t shard, uint64_t replica,
+    struct store_snapshot **snapshot, uint64_t *index, uint64_t *term);
+
+/* The next chunk (borrowed until the next call; at most STORE_CHUNK_BYTES_MAX unless one value is larger), numbered
+ * from 0; *last with the final one. Not to be called after it. DATA_LOSS, INTERNAL. */
+WARN_UNUSED enum status store_snapshot_next (struct store_snapshot *snapshot, struct bytes *chunk, bool *last);
+void store_snapshot_close (struct store_snapshot **snapshot);
+
+/* ---- import: a leader's chunks into a new generation ---- */
+
+struct store_import;
+
+/* Begins a generation above the live one; what an interrupted import left there is deleted first. One import a replica.
+ * (index, term) are the snapshot's. INTERNAL. Flush thread, as all of import. */
+WARN_UNUSED enum status store_import_begin (struct store *store, uint32_t shard, uint64_t replica, uint64_t index,
+    uint64_t term, struct store_import **import, struct store_error *error);
+
+/* Takes the chunks in order. INVALID_ARGUMENT: not the chunk that comes next, or another shard's or index's (drop the
+ * import, or go on with the right one: nothing was taken); DATA_LOSS: its checksum is wrong, likewise; INTERNAL: disk.
+ */
+WARN_UNUSED enum status store_import_chunk (struct store_import *import, struct bytes chunk);
+
+/* Number of the chunk that comes next: where a sender resumes. */
+uint32_t store_import_chunk_next (const struct store_import *import);
+
+/* After the last chunk: everything is durable under *generation, which store_turn_install makes live. Until that turn
+ * is committed the old generation is; a crash in between leaves the old one. FAILED_PRECONDITION before the last chunk.
+ */
+WARN_UNUSED enum status store_import_finish (struct store_import *import, uint32_t *generation);
+
+/* Closes; without a finish before it, everything imported is dropped. */
+void store_import_close (struct store_import **import);
+
+#endif
