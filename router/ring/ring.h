@@ -9,8 +9,9 @@
  * Invariants (ring_check):
  * 1. Every placement has min (replication, members) replicas, all distinct, all of them members.
  * 2. Replicas of a shard stand in as many zones as there are, up to the number of replicas.
- * 3. No node holds more than ceil (1.25 x its weighted mean) replicas, unless 1 or 2 force it to.
- * 4. With equal weights, no replica can be reordered so that the leaderships (nodes[0]) become more even.
+ * 3. A node holds at most ceil (1.25 x its weighted mean) replicas, unless no exchange of one replica that keeps 1 and
+ * 2 could relieve it.
+ * 4. Leaderships (nodes[0]) are as even, relative to the weights, as any reordering of the replicas can make them.
  */
 #ifndef MAITRED_ROUTER_RING_RING_H
 #define MAITRED_ROUTER_RING_RING_H
