@@ -69,6 +69,7 @@ struct codec_field {
     uint32_t offset, has_offset, count_offset;
     uint32_t element_size; /* C size of the field, or of one element */
     uint64_t min, max;
+    const char *count_expected;           /* arrays only: "must have 1..16 elements" */
     uint64_t count_min, count_max;        /* arrays only */
     const struct codec_enum *enumeration; /* CODEC_ENUM only */
     const struct codec_type *type;        /* CODEC_MAP only */
@@ -135,6 +136,9 @@ const char *codec_enum_name (const struct codec_enum *enumeration, uint64_t valu
 
 /* Finds the value called name. NOT_FOUND when there is none. */
 enum status codec_enum_value (const struct codec_enum *enumeration, struct bytes name, uint64_t *value) WARN_UNUSED;
+
+/* The type of that C name in a table of count with ascending names, or NULL. */
+const struct codec_type *codec_type_find (const struct codec_type *const *types, size_t count, struct bytes name);
 
 /* True when text is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
 bool codec_utf8_valid (struct bytes text);
