@@ -37,7 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "node/gossip/gossip_wire.h"
+#include "schemas/generated/gossip.h"
 #include "schemas/runtime/bytes.h"
 #include "schemas/runtime/ids.h"
 #include "schemas/runtime/status.h"

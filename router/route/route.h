@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "schemas/runtime/method.h"
 #include "schemas/runtime/status.h"
 
 #define ROUTE_NODES_MAX 256
@@ -79,6 +80,9 @@ enum route_need {
     ROUTE_NEED_LEADER,  /* writes, linearizable reads; one part of a fan-out */
     ROUTE_NEED_REPLICA, /* a bounded-stale read: any replica will do */
 };
+
+/* What a method of that class needs of one shard; `stale_ok`: the caller asked for a bounded-stale read. */
+enum route_need route_need_of (enum method_class class, bool stale_ok);
 
 struct route_request {
     enum route_need need;

@@ -24,6 +24,7 @@
 struct route_admission;
 
 struct route_limits {
+    uint64_t hash_key[2];    /* secret and random, so that nobody can choose principals that collide */
     uint32_t rate_per_s;     /* per principal; 0: no limit */
     uint32_t burst;          /* tokens a rested principal has; 0: same as rate_per_s */
     uint32_t principals_max; /* 0: ROUTE_PRINCIPALS_MAX */
