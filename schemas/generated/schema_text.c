@@ -8,6 +8,7 @@
 #include "schemas/generated/gossip.h"
 #include "schemas/generated/log.h"
 #include "schemas/generated/order.h"
+#include "schemas/generated/raft.h"
 #include "schemas/generated/reserve.h"
 #include "schemas/generated/shard.h"
 #include "schemas/generated/token.h"
@@ -447,7 +448,7 @@ const char schema_text[] =
     "}\n"
     "; ---- gossip.cddl\n"
     "; Membership between nodes: SWIM with Lifeguard. Hints only: who is alive, the newest ring epoch, who leads what.\n"
-    "; Bounds here are the caps of every message (a record is at most 353 bytes, so a message stays below 96 KiB).\n"
+    "; Bounds here are the caps of every message (a record is at most 362 bytes, so a message stays below 96 KiB).\n"
     "\n"
     "member-uuid = bstr .size 16                    ; random, lives in the data folder; never a name\n"
     "member-state = &(alive: 1, suspect: 2, dead: 3, left: 4)\n"
@@ -621,6 +622,50 @@ const char schema_text[] =
     "method-order-advance = [ \"order.Advance\", 82, order-advance-request, order-reply, \"write\", \"id:order\" ]\n"
     "method-order-get = [ \"order.Get\", 83, order-get-request, order-get-reply, \"read\", \"id:order\" ]\n"
     "method-order-list = [ \"order.List\", 84, order-list-request, order-list-reply, \"fanout\", \"none\" ]\n"
+    "; ---- raft.cddl\n"
+    "; Raft between the replicas of one shard. The C structs of node/raft are the ones to work with; these are their wire form.\n"
+    "\n"
+    "raft-replica = 1..18446744073709551615         ; never used again once its replica is gone\n"
+    "raft-message-type = &(prevote: 1, prevote_reply: 2, vote: 3, vote_reply: 4, append: 5, append_reply: 6, heartbeat: 7,\n"
+    "  heartbeat_reply: 8, timeout_now: 9)\n"
+    "raft-entry-type = &(noop: 1, command: 2, configuration: 3)\n"
+    "\n"
+    "; Its index follows from the message's: the entry after `index` comes first.\n"
+    "raft-wire-entry = {\n"
+    "  &(term: 1) => uint,\n"
+    "  &(type: 2) => raft-entry-type,\n"
+    "  &(checksum: 3) => uint,                      ; XXH64 over shard, index, term, type and payload\n"
+    "  ? &(payload: 4) => bstr .size (1..1048576),\n"
+    "}\n"
+    "\n"
+    "; Absent numbers are 0.\n"
+    "raft-wire-message = {\n"
+    "  &(shard: 1) => 0..4294967295,\n"
+    "  &(type: 2) => raft-message-type,\n"
+    "  &(from: 3) => raft-replica,\n"
+    "  &(to: 4) => raft-replica,\n"
+    "  &(term: 5) => uint,\n"
+    "  ? &(flags: 6) => 1..7,                       ; 1 refused, 2 leadership transfer, 4 suspect\n"
+    "  ? &(index: 7) => 1..18446744073709551615,\n"
+    "  ? &(log_term: 8) => 1..18446744073709551615,\n"
+    "  ? &(commit: 9) => 1..18446744073709551615,\n"
+    "  ? &(hint: 10) => 1..18446744073709551615,\n"
+    "  ? &(round: 11) => 1..18446744073709551615,\n"
+    "  ? &(session: 12) => 1..18446744073709551615,\n"
+    "  ? &(entries: 13) => [1*256 raft-wire-entry],\n"
+    "}\n"
+    "\n"
+    "raft-wire-member = {\n"
+    "  &(replica: 1) => raft-replica,\n"
+    "  &(node: 2) => 1..4294967295,\n"
+    "  &(rank: 3) => 0..255,                        ; order of quick fail-over\n"
+    "  &(roles: 4) => 1..7,                         ; 1 voter, 2 voter of the outgoing half, 4 learner\n"
+    "}\n"
+    "\n"
+    "; Payload of a configuration entry, and part of every snapshot. Members ascend by replica.\n"
+    "raft-wire-configuration = {\n"
+    "  &(members: 1) => [0*16 raft-wire-member],\n"
+    "}\n"
     "; ---- reserve.cddl\n"
     "; Reservations. The state machine is drawn in node/services/reserve.h.\n"
     "\n"
@@ -844,6 +889,10 @@ const struct codec_type *const codec_types[] = {
     &put_offer_request_type,
     &put_provider_request_type,
     &put_reply_type,
+    &raft_wire_configuration_type,
+    &raft_wire_entry_type,
+    &raft_wire_member_type,
+    &raft_wire_message_type,
     &reflect_method_type,
     &reflect_reply_type,
     &reflect_request_type,
@@ -886,7 +935,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 96;
+const size_t codec_types_count = 100;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {

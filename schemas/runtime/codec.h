@@ -43,6 +43,7 @@ enum codec_kind {
 enum codec_mode {
     CODEC_STRICT,  /* between nodes and on disk: the deterministic form and nothing else */
     CODEC_LENIENT, /* from clients: any key order, longer integers, unknown keys skipped */
+    CODEC_REDACTED, /* strict, but of what codec_encode_redacted wrote: secret fields must be absent, even required ones */
 };
 
 struct codec_enum_value {
@@ -102,6 +103,11 @@ enum status codec_encode (
 /* codec_encode that says which field was out of bounds. error may be NULL; it is written on INVALID_ARGUMENT only. */
 enum status codec_encode_explained (const struct codec_type *type, const void *value, uint8_t *out, size_t out_size,
     size_t *out_len, struct codec_error *error) WARN_UNUSED;
+
+/* codec_encode without the secret fields, at any depth: what a log entry or a trace may hold. Read it back with
+ * CODEC_REDACTED. Same statuses; a secret field is not looked at. */
+enum status codec_encode_redacted (
+    const struct codec_type *type, const void *value, uint8_t *out, size_t out_size, size_t *out_len) WARN_UNUSED;
 
 /* Reads one message that fills the whole of in into *value (type->size bytes, zeroed first). Text and bytes borrow from
  * in, arrays live in arena (which may be NULL when type->arena_max is 0). error may be NULL.
