@@ -25,7 +25,8 @@
  *  8. The state may be written back up to an applied index, never further, and raft_compact only below what was
  * written.
  *  9. While a received snapshot is being installed nothing is applied; RAFT_RESTORE only after it is synced together
- * with its (index, term), configuration and the reset of the log that raft_restore_resets () announces.
+ *     with its (index, term) and configuration, which from then on are raft_stored.snapshot_* at a restart: raft_new
+ *     drops the entries that do not continue it (R13).
  *
  * Invariants, which raft_check () asserts:
  *  I1 snapshot_index <= applied <= apply_next - 1 <= commit <= last_index.
@@ -282,9 +283,6 @@ WARN_UNUSED enum status raft_step (struct raft *raft, const struct raft_event *e
 
 /* Drops entries up to index from memory (duty 8). Pre: index <= applied. Below the first entry: nothing. */
 void raft_compact (struct raft *raft, uint64_t index);
-
-/* Whether RAFT_RESTORE of (index, term) will drop the log, to be synced with the snapshot. */
-bool raft_restore_resets (const struct raft *raft, uint64_t index, uint64_t term);
 
 /* When RAFT_TICK next has something to do, if nothing else happens. */
 uint64_t raft_deadline_ms (const struct raft *raft);
