@@ -1,7 +1,7 @@
 /* Made by maitred_codegen from schemas/raft.cddl. Do not edit: change that file, build codegen_run. */
 #include "schemas/generated/raft.h"
 
-static const struct codec_enum_value raft_message_type_values[] = {
+static const struct codec_enum_value raft_wire_message_type_values[] = {
     {"prevote", 1},
     {"prevote_reply", 2},
     {"vote", 3},
@@ -12,14 +12,14 @@ static const struct codec_enum_value raft_message_type_values[] = {
     {"heartbeat_reply", 8},
     {"timeout_now", 9},
 };
-const struct codec_enum raft_message_type_enum = {"raft_message_type", raft_message_type_values, 9};
+const struct codec_enum raft_wire_message_type_enum = {"raft_wire_message_type", raft_wire_message_type_values, 9};
 
-static const struct codec_enum_value raft_entry_type_values[] = {
+static const struct codec_enum_value raft_wire_entry_type_values[] = {
     {"noop", 1},
     {"command", 2},
     {"configuration", 3},
 };
-const struct codec_enum raft_entry_type_enum = {"raft_entry_type", raft_entry_type_values, 3};
+const struct codec_enum raft_wire_entry_type_enum = {"raft_wire_entry_type", raft_wire_entry_type_values, 3};
 
 static const struct codec_field raft_wire_entry_fields[] = {
     {.name = "term", .key = 1, .kind = CODEC_UINT,
@@ -29,7 +29,7 @@ static const struct codec_field raft_wire_entry_fields[] = {
     {.name = "type", .key = 2, .kind = CODEC_ENUM,
      .expected = "must be one of noop, command, configuration",
      .offset = offsetof (struct raft_wire_entry, type), .element_size = sizeof (uint64_t),
-     .min = 1, .max = 3, .enumeration = &raft_entry_type_enum},
+     .min = 1, .max = 3, .enumeration = &raft_wire_entry_type_enum},
     {.name = "checksum", .key = 3, .kind = CODEC_UINT,
      .expected = "must be an unsigned integer",
      .offset = offsetof (struct raft_wire_entry, checksum), .element_size = sizeof (uint64_t),
@@ -59,7 +59,7 @@ static const struct codec_field raft_wire_message_fields[] = {
     {.name = "type", .key = 2, .kind = CODEC_ENUM,
      .expected = "must be one of prevote, prevote_reply, vote, vote_reply, append, append_reply, heartbeat, heartbeat_reply, timeout_now",
      .offset = offsetof (struct raft_wire_message, type), .element_size = sizeof (uint64_t),
-     .min = 1, .max = 9, .enumeration = &raft_message_type_enum},
+     .min = 1, .max = 9, .enumeration = &raft_wire_message_type_enum},
     {.name = "from", .key = 3, .kind = CODEC_UINT,
      .expected = "must be an unsigned integer",
      .offset = offsetof (struct raft_wire_message, from), .element_size = sizeof (uint64_t),

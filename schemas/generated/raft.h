@@ -5,30 +5,30 @@
 #include "schemas/runtime/codec.h"
 
 
-enum raft_message_type {
-    RAFT_MESSAGE_TYPE_PREVOTE = 1,
-    RAFT_MESSAGE_TYPE_PREVOTE_REPLY = 2,
-    RAFT_MESSAGE_TYPE_VOTE = 3,
-    RAFT_MESSAGE_TYPE_VOTE_REPLY = 4,
-    RAFT_MESSAGE_TYPE_APPEND = 5,
-    RAFT_MESSAGE_TYPE_APPEND_REPLY = 6,
-    RAFT_MESSAGE_TYPE_HEARTBEAT = 7,
-    RAFT_MESSAGE_TYPE_HEARTBEAT_REPLY = 8,
-    RAFT_MESSAGE_TYPE_TIMEOUT_NOW = 9,
+enum raft_wire_message_type {
+    RAFT_WIRE_MESSAGE_TYPE_PREVOTE = 1,
+    RAFT_WIRE_MESSAGE_TYPE_PREVOTE_REPLY = 2,
+    RAFT_WIRE_MESSAGE_TYPE_VOTE = 3,
+    RAFT_WIRE_MESSAGE_TYPE_VOTE_REPLY = 4,
+    RAFT_WIRE_MESSAGE_TYPE_APPEND = 5,
+    RAFT_WIRE_MESSAGE_TYPE_APPEND_REPLY = 6,
+    RAFT_WIRE_MESSAGE_TYPE_HEARTBEAT = 7,
+    RAFT_WIRE_MESSAGE_TYPE_HEARTBEAT_REPLY = 8,
+    RAFT_WIRE_MESSAGE_TYPE_TIMEOUT_NOW = 9,
 };
-extern const struct codec_enum raft_message_type_enum;
+extern const struct codec_enum raft_wire_message_type_enum;
 
-enum raft_entry_type {
-    RAFT_ENTRY_TYPE_NOOP = 1,
-    RAFT_ENTRY_TYPE_COMMAND = 2,
-    RAFT_ENTRY_TYPE_CONFIGURATION = 3,
+enum raft_wire_entry_type {
+    RAFT_WIRE_ENTRY_TYPE_NOOP = 1,
+    RAFT_WIRE_ENTRY_TYPE_COMMAND = 2,
+    RAFT_WIRE_ENTRY_TYPE_CONFIGURATION = 3,
 };
-extern const struct codec_enum raft_entry_type_enum;
+extern const struct codec_enum raft_wire_entry_type_enum;
 
 /* Its index follows from the message's: the entry after `index` comes first. */
 struct raft_wire_entry {
     uint64_t term;
-    uint64_t type; /* enum raft_entry_type */
+    uint64_t type; /* enum raft_wire_entry_type */
     uint64_t checksum; /* XXH64 over shard, index, term, type and payload */
     bool has_payload;
     struct bytes payload;
@@ -40,7 +40,7 @@ extern const struct codec_type raft_wire_entry_type;
 /* Absent numbers are 0. */
 struct raft_wire_message {
     uint64_t shard;
-    uint64_t type; /* enum raft_message_type */
+    uint64_t type; /* enum raft_wire_message_type */
     uint64_t from;
     uint64_t to;
     uint64_t term;

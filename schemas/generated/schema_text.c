@@ -8,6 +8,7 @@
 #include "schemas/generated/gossip.h"
 #include "schemas/generated/log.h"
 #include "schemas/generated/order.h"
+#include "schemas/generated/peer.h"
 #include "schemas/generated/raft.h"
 #include "schemas/generated/reserve.h"
 #include "schemas/generated/shard.h"
@@ -622,18 +623,56 @@ const char schema_text[] =
     "method-order-advance = [ \"order.Advance\", 82, order-advance-request, order-reply, \"write\", \"id:order\" ]\n"
     "method-order-get = [ \"order.Get\", 83, order-get-request, order-get-reply, \"read\", \"id:order\" ]\n"
     "method-order-list = [ \"order.List\", 84, order-list-request, order-list-reply, \"fanout\", \"none\" ]\n"
+    "; ---- peer.cddl\n"
+    "; What one turn of a node has for another node: one message, behind nothing bulky. Snapshot chunks travel on a\n"
+    "; connection of their own in the same form.\n"
+    "\n"
+    "; A call on its way from the node that a client asked to the node that leads the shard. The principal is verified; the\n"
+    "; body is as the client sent it: the leader decodes it.\n"
+    "forward-call = {\n"
+    "  &(call: 1) => uint,                          ; the entry node's, returned in the reply\n"
+    "  &(method: 2) => 1..65535,\n"
+    "  &(shard: 3) => 0..65535,\n"
+    "  &(actor: 4) => actor,\n"
+    "  ? &(request_id: 5) => entity-id,\n"
+    "  &(remaining_ms: 6) => 0..3600000,\n"
+    "  &(hops: 7) => 1..8,\n"
+    "  &(body: 8) => bstr .size (0..1048576),\n"
+    "}\n"
+    "forward-reply = {\n"
+    "  &(call: 1) => uint,\n"
+    "  &(status: 2) => 0..16,\n"
+    "  ? &(reason: 3) => reason-text,\n"
+    "  ? &(message: 4) => tstr .size (0..500),\n"
+    "  ? &(retry_after_ms: 5) => 0..3600000,\n"
+    "  ? &(replayed: 6) => bool,\n"
+    "  ? &(maybe_applied: 7) => bool,\n"
+    "  ? &(leader: 8) => 1..65535,                  ; who leads the shard, when it is not the answering node\n"
+    "  &(body: 9) => bstr .size (0..4194304),\n"
+    "}\n"
+    "\n"
+    "; Each item is the strict form of the named type; the bounds keep a frame below what one sender may have under way.\n"
+    "peer-frame = {\n"
+    "  &(cluster: 1) => bstr .size 16,\n"
+    "  &(from: 2) => 1..65535,                      ; must be the node that the connection's key belongs to\n"
+    "  &(raft: 3) => [0*1024 bstr .size (1..2000000)],      ; raft-wire-message\n"
+    "  &(acks: 4) => [0*256 bstr .size (1..256)],           ; snapshot-ack\n"
+    "  &(calls: 5) => [0*1024 bstr .size (1..1049000)],     ; forward-call\n"
+    "  &(replies: 6) => [0*200 bstr .size (1..4196000)],    ; forward-reply\n"
+    "  &(chunks: 7) => [0*4 bstr .size (1..263000)],        ; snapshot-chunk\n"
+    "}\n"
     "; ---- raft.cddl\n"
     "; Raft between the replicas of one shard. The C structs of node/raft are the ones to work with; these are their wire form.\n"
     "\n"
     "raft-replica = 1..18446744073709551615         ; never used again once its replica is gone\n"
-    "raft-message-type = &(prevote: 1, prevote_reply: 2, vote: 3, vote_reply: 4, append: 5, append_reply: 6, heartbeat: 7,\n"
+    "raft-wire-message-type = &(prevote: 1, prevote_reply: 2, vote: 3, vote_reply: 4, append: 5, append_reply: 6, heartbeat: 7,\n"
     "  heartbeat_reply: 8, timeout_now: 9)\n"
-    "raft-entry-type = &(noop: 1, command: 2, configuration: 3)\n"
+    "raft-wire-entry-type = &(noop: 1, command: 2, configuration: 3)\n"
     "\n"
     "; Its index follows from the message's: the entry after `index` comes first.\n"
     "raft-wire-entry = {\n"
     "  &(term: 1) => uint,\n"
-    "  &(type: 2) => raft-entry-type,\n"
+    "  &(type: 2) => raft-wire-entry-type,\n"
     "  &(checksum: 3) => uint,                      ; XXH64 over shard, index, term, type and payload\n"
     "  ? &(payload: 4) => bstr .size (1..1048576),\n"
     "}\n"
@@ -641,7 +680,7 @@ const char schema_text[] =
     "; Absent numbers are 0.\n"
     "raft-wire-message = {\n"
     "  &(shard: 1) => 0..4294967295,\n"
-    "  &(type: 2) => raft-message-type,\n"
+    "  &(type: 2) => raft-wire-message-type,\n"
     "  &(from: 3) => raft-replica,\n"
     "  &(to: 4) => raft-replica,\n"
     "  &(term: 5) => uint,\n"
@@ -856,6 +895,8 @@ const struct codec_type *const codec_types[] = {
     &create_api_key_request_type,
     &empty_type,
     &field_print_type,
+    &forward_call_type,
+    &forward_reply_type,
     &gossip_message_type,
     &gossip_record_type,
     &health_reply_type,
@@ -884,6 +925,7 @@ const struct codec_type *const codec_types[] = {
     &order_reply_type,
     &outcome_reply_type,
     &outcome_request_type,
+    &peer_frame_type,
     &policy_type,
     &provider_type,
     &put_offer_request_type,
@@ -935,7 +977,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 100;
+const size_t codec_types_count = 103;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {
