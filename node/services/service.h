@@ -5,7 +5,7 @@
  * return NULL. Thread safety: none, one shard is stepped by one thread at a time.
  *
  * How to write a service
- *   - One table `const struct service_method x_methods[]` in its header, one line in the list of dispatch.c.
+ *   - Its header declares the handlers; dispatch.c has one line per method that names them.
  *   - An apply handler checks everything, then puts (invariant 2 of services.h), then answers by exactly one of
  *     service_refuse and service_reply_ok. The frame has already done what all commands share: request id, record, log
  *     time. A read handler is the same without puts.
@@ -51,14 +51,16 @@ typedef void service_apply (struct service_call *call);
  * call (service_refuse, service_reply_ok) makes it SERVICES_PREPARE_DONE. */
 typedef void service_prepare (struct service_call *call, struct services_prepare *prepare, struct bytes *logged_body);
 
-/* A write has apply and maybe prepare; a read has read. */
+/* A write has apply and maybe prepare; a read has read. The table is in dispatch.c, indexed by method number. */
 struct service_method {
-    uint32_t number;
     service_apply *apply;
     service_apply *read;
     service_prepare *prepare;
     bool anonymous; /* may be called without a principal */
 };
+
+/* The handlers of a method, or NULL when the services do not know it. */
+const struct service_method *dispatch_find (uint64_t number);
 
 /* ---- answers */
 

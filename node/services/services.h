@@ -36,19 +36,19 @@ struct principal {
 
 /* Fixed for the life of a shard. */
 struct services_config {
-    uint32_t shard;             /* 0 is the system shard */
-    uint32_t shard_count;       /* user shards */
-    uint64_t records_max;       /* request records kept, default 1,000,000 */
-    uint64_t record_ttl_ms;     /* default 86,400,000 */
+    uint32_t shard;         /* 0 is the system shard */
+    uint32_t shard_count;   /* user shards */
+    uint64_t records_max;   /* request records kept, default 1,000,000 */
+    uint64_t record_ttl_ms; /* default 86,400,000 */
 };
 
 struct services_reply {
     enum status status;
-    const char *reason;         /* static text such as "SOLD_OUT", NULL when OK; or copied into the arena on a replay */
-    const char *message;        /* static or in the arena; NULL when OK */
+    const char *reason;  /* static text such as "SOLD_OUT", NULL when OK; or copied into the arena on a replay */
+    const char *message; /* static or in the arena; NULL when OK */
     uint32_t retry_after_ms;
     bool replayed;
-    struct bytes body;          /* deterministic encoding of the reply type (OK) or of `refusal` (else); in the arena */
+    struct bytes body; /* deterministic encoding of the reply type (OK) or of `refusal` (else); in the arena */
 };
 
 /* One committed COMMAND entry. `payload` is the deterministic encoding of log-entry (schemas/log.cddl). Also handles the
@@ -68,16 +68,16 @@ void services_read (const struct services_config *config, struct state *state, c
 /* What must happen off the reactor before a command may be proposed (passwords never enter the log). */
 enum services_prepare_kind {
     SERVICES_PREPARE_NONE = 0,
-    SERVICES_PREPARE_HASH,      /* hash `password`; log-entry.prepared = the PHC string */
-    SERVICES_PREPARE_VERIFY,    /* verify `password` against `hash`; log-entry.prepared = one verdict byte, then
+    SERVICES_PREPARE_HASH,   /* hash `password`; log-entry.prepared = the PHC string */
+    SERVICES_PREPARE_VERIFY, /* verify `password` against `hash`; log-entry.prepared = one verdict byte, then
                                    the 8-byte version of the credentials that were verified */
-    SERVICES_PREPARE_DONE,      /* answered without the log: *reply is filled (a replayed record, or a refusal) */
+    SERVICES_PREPARE_DONE,   /* answered without the log: *reply is filled (a replayed record, or a refusal) */
 };
 
 struct services_prepare {
     enum services_prepare_kind kind;
-    struct bytes password;      /* borrows from the body */
-    struct bytes hash;          /* in the arena */
+    struct bytes password; /* borrows from the body */
+    struct bytes hash;     /* in the arena */
     uint64_t credentials_version;
 };
 
@@ -90,8 +90,8 @@ void services_prepare (const struct services_config *config, struct state *state
 
 /* Builds the payload of a COMMAND entry. prepared may be empty. RESOURCE_EXHAUSTED when `out_size` is too small. */
 WARN_UNUSED enum status services_encode_command (const struct method *method, const struct principal *principal,
-    const struct id *request_id, uint64_t time_ms, struct bytes body, struct bytes prepared, uint8_t *out, size_t out_size,
-    size_t *out_len);
+    const struct id *request_id, uint64_t time_ms, struct bytes body, struct bytes prepared, uint8_t *out,
+    size_t out_size, size_t *out_len);
 
 /* The earliest log time at which something of this shard falls due (a hold, a record), UINT64_MAX when nothing does. O(log n). */
 uint64_t services_next_deadline (const struct services_config *config, struct state *state);
