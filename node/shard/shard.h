@@ -48,20 +48,21 @@ struct snapshot_ack;
 /* Where snapshots come from. In the engine a RocksDB snapshot, in test/sim a copy of the map. Calls never block for
  * long: one chunk at a time. All return false when the disk failed. */
 struct shard_snapshot_ops {
-    /* Freezes the present state, which is the state at `applied`. */
-    bool (*open) (void *context, uint32_t shard, uint64_t applied, void **snapshot);
+    /* Freezes a state that contains everything applied up to *index (whose entry had *term) and nothing later: the last
+     * written-back one will do, as long as the log was not compacted beyond it. */
+    bool (*open) (void *context, uint32_t shard, uint64_t *index, uint64_t *term, void **snapshot);
     /* Fills up to `size` bytes; *last is true with the final chunk (which may be empty). */
     bool (*next) (void *context, void *snapshot, uint8_t *out, size_t size, size_t *len, bool *last);
     void (*close) (void *context, void *snapshot);
 
     /* Receives one under a new generation; the present state stays live until finish. */
-    bool (*begin) (void *context, uint32_t shard, uint64_t replica);
+    bool (*begin) (void *context, uint32_t shard, uint64_t replica, uint64_t index, uint64_t term);
     bool (*chunk) (void *context, uint32_t shard, struct bytes data);
-    /* Makes it live durably: generation, index, term, configuration and (resets_log) the empty log after them, in one
-     * synced batch that is written after every earlier batch of this shard. Then `state` of the configuration reads the
-     * new generation. */
-    bool (*finish) (void *context, uint32_t shard, uint64_t index, uint64_t term,
-        const struct raft_configuration *members, bool resets_log);
+    /* Makes it live durably: generation, index, term and configuration in one synced batch that is written after every
+     * earlier batch of this shard; at a restart they are raft_stored.snapshot_* and configuration. Then the `state` of the
+     * shard's configuration reads the new generation. */
+    bool (*finish) (
+        void *context, uint32_t shard, uint64_t index, uint64_t term, const struct raft_configuration *members);
     void (*abort) (void *context, uint32_t shard);
 };
 

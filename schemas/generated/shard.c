@@ -14,14 +14,18 @@ static const struct codec_field snapshot_member_fields[] = {
      .expected = "must be 0..7",
      .offset = offsetof (struct snapshot_member, role), .element_size = sizeof (uint64_t),
      .min = UINT64_C (0), .max = UINT64_C (7)},
+    {.name = "rank", .key = 4, .kind = CODEC_UINT,
+     .expected = "must be 0..255",
+     .offset = offsetof (struct snapshot_member, rank), .element_size = sizeof (uint64_t),
+     .min = UINT64_C (0), .max = UINT64_C (255)},
 };
 const struct codec_type snapshot_member_type = {
     .name = "snapshot_member",
     .fields = snapshot_member_fields,
-    .field_count = 3,
+    .field_count = 4,
     .size = sizeof (struct snapshot_member),
     .depth = 1,
-    .required = UINT64_C (0x7),
+    .required = UINT64_C (0xf),
     .encoded_max = SNAPSHOT_MEMBER_ENCODED_MAX,
     .arena_max = SNAPSHOT_MEMBER_ARENA_MAX,
 };

@@ -9,8 +9,9 @@ struct snapshot_member {
     uint64_t replica;
     uint64_t node;
     uint64_t role; /* bits: 1 voter, 2 voter of the outgoing half of a joint configuration, 4 learner */
+    uint64_t rank; /* order of quick fail-over */
 };
-#define SNAPSHOT_MEMBER_ENCODED_MAX 17
+#define SNAPSHOT_MEMBER_ENCODED_MAX 20
 #define SNAPSHOT_MEMBER_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type snapshot_member_type;
 
@@ -31,7 +32,7 @@ struct snapshot_chunk {
     uint64_t checksum; /* of data */
 };
 #define SNAPSHOT_CHUNK_MEMBERS_COUNT_MAX 16
-#define SNAPSHOT_CHUNK_ENCODED_MAX 262511
+#define SNAPSHOT_CHUNK_ENCODED_MAX 262559
 #define SNAPSHOT_CHUNK_ARENA_MAX (UINT64_C (0) \
     + 16 * sizeof (struct snapshot_member) + ARENA_ALIGNMENT)
 extern const struct codec_type snapshot_chunk_type;

@@ -1,0 +1,87 @@
+#include "node/shard/log_time.h"
+
+#include "schemas/runtime/assert.h"
+
+/* A shard that slept for a month may slew by an hour of it at once, not by three days. */
+#define SLEW_CREDIT_MS_MAX 36000000
+
+struct reading {
+    uint64_t time_ms;
+    uint64_t slewed_ms;
+};
+
+static struct reading read_at (const struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms)
+{
+    uint64_t elapsed_ms = mono_ms > self->anchor_mono_ms ? mono_ms - self->anchor_mono_ms : 0;
+    struct reading reading = {.time_ms = self->last_ms + elapsed_ms};
+    if (wall_median_ms == 0)
+        return reading;
+    if (self->cold) { /* the one step, forward only */
+        if (wall_median_ms > reading.time_ms)
+            reading.time_ms = wall_median_ms;
+        return reading;
+    }
+    uint64_t budget_ms = (self->slew_credit_ms + elapsed_ms) / 10;
+    if (wall_median_ms > reading.time_ms) {
+        uint64_t behind_ms = wall_median_ms - reading.time_ms;
+        reading.slewed_ms = behind_ms < budget_ms ? behind_ms : budget_ms;
+        reading.time_ms += reading.slewed_ms;
+    } else {
+        uint64_t ahead_ms = reading.time_ms - wall_median_ms;
+        uint64_t least_ms = elapsed_ms / 10; /* slowing down takes from the time that passed, never from the past */
+        reading.slewed_ms = ahead_ms < least_ms ? ahead_ms : least_ms;
+        reading.time_ms -= reading.slewed_ms;
+    }
+    return reading;
+}
+
+void log_time_init (struct log_time *self, uint64_t recovered_ms, uint64_t mono_ms)
+{
+    *self = (struct log_time){.last_ms = recovered_ms, .anchor_mono_ms = mono_ms, .cold = true};
+}
+
+void log_time_applied (struct log_time *self, uint64_t time_ms, uint64_t mono_ms, bool live)
+{
+    if (time_ms > self->last_ms) { /* a leader's own stamp is older than its anchor, or equal to it */
+        self->last_ms = time_ms;
+        self->anchor_mono_ms = mono_ms;
+        self->slew_credit_ms = 0;
+    }
+    if (live)
+        self->cold = false;
+}
+
+uint64_t log_time_now (const struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms)
+{
+    return read_at (self, mono_ms, wall_median_ms).time_ms;
+}
+
+uint64_t log_time_stamp (struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms)
+{
+    struct reading reading = read_at (self, mono_ms, wall_median_ms);
+    maitre_assert (reading.time_ms >= self->last_ms);
+    uint64_t elapsed_ms = mono_ms > self->anchor_mono_ms ? mono_ms - self->anchor_mono_ms : 0;
+    uint64_t credit_ms = self->slew_credit_ms + elapsed_ms;
+    uint64_t used_ms = reading.slewed_ms * 10;
+    credit_ms = credit_ms > used_ms ? credit_ms - used_ms : 0;
+    self->slew_credit_ms = credit_ms < SLEW_CREDIT_MS_MAX ? credit_ms : SLEW_CREDIT_MS_MAX;
+    self->last_ms = reading.time_ms;
+    self->anchor_mono_ms = mono_ms;
+    if (wall_median_ms != 0)
+        self->cold = false;
+    return reading.time_ms;
+}
+
+bool log_time_ready (const struct log_time *self, uint64_t wall_median_ms)
+{
+    return !self->cold || wall_median_ms != 0;
+}
+
+bool log_time_off (const struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms)
+{
+    if (wall_median_ms == 0 || self->cold)
+        return false;
+    uint64_t time_ms = log_time_now (self, mono_ms, wall_median_ms);
+    uint64_t off_ms = time_ms > wall_median_ms ? time_ms - wall_median_ms : wall_median_ms - time_ms;
+    return off_ms > LOG_TIME_OFF_MS;
+}

@@ -1,0 +1,162 @@
+/* What the files of this room share: the shard itself. Not included from outside node/shard.
+ *
+ * Room: node/shard, pure.
+ */
+#ifndef MAITRED_NODE_SHARD_INTERNAL_H
+#define MAITRED_NODE_SHARD_INTERNAL_H
+
+#include "node/shard/log_time.h"
+#include "node/shard/output.h"
+#include "node/shard/shard.h"
+#include "schemas/generated/methods.h"
+#include "schemas/generated/shard.h"
+#include "schemas/runtime/assert.h"
+
+#define SNAPSHOT_WINDOW_CHUNKS 4 /* unacknowledged chunks of one transfer: bounds the sender's memory */
+#define SNAPSHOT_RESEND_MS 500
+#define SNAPSHOT_ABANDON_MS 10000
+#define HOUSEKEEPING_CHECK_MS 20 /* how often a leader looks for due holds: well within the promised 100 ms */
+#define BALANCE_CHECK_MS 1000
+#define BALANCE_AFTER_MS 3000 /* a leadership must have lasted this long before it is handed to rank 0 */
+
+/* A copied call that waits: for its ReadIndex round, for the state to catch up, or for a young leader to become ready. */
+enum waiting_kind {
+    WAITING_FREE = 0,
+    WAITING_ROUND, /* a read in Raft */
+    WAITING_STATE, /* a read whose index the state has not reached */
+    WAITING_READY, /* a write before the no-op of this term was applied */
+};
+
+struct waiting_call {
+    enum waiting_kind kind;
+    uint32_t generation;    /* of the slot: tells a late answer for its former tenant */
+    uint32_t next;          /* free list, or order of arrival; index + 1, 0 ends */
+    uint64_t index;         /* WAITING_STATE */
+    struct shard_call call; /* body, prepared and logged_body point into memory */
+    uint8_t *memory;
+    size_t memory_size;
+};
+
+struct proposed_call {
+    uint64_t index, term, token;
+};
+
+struct snapshot_out_chunk {
+    uint8_t *data;
+    size_t len;
+    bool last;
+};
+
+/* One outgoing transfer; chunk n is in window[n % SNAPSHOT_WINDOW_CHUNKS] while acked <= n < next. */
+struct snapshot_out {
+    uint64_t replica; /* 0: slot is free */
+    uint32_t node;
+    uint64_t id;
+    void *source;
+    uint64_t index, index_term;
+    struct raft_configuration members;
+    uint64_t acked, next;
+    bool read_last;
+    uint64_t progress_ms, sent_ms;
+    struct snapshot_out_chunk window[SNAPSHOT_WINDOW_CHUNKS];
+};
+
+struct snapshot_in {
+    bool active;
+    uint64_t from, id;
+    uint64_t next;
+    uint64_t index, index_term;
+    struct raft_configuration members;
+    uint64_t progress_ms;
+};
+
+struct shard {
+    struct services_config services;
+    struct state state;
+    struct arena *scratch;
+    struct raft *raft;
+    struct raft_effects raft_effects;
+    uint64_t replica;
+    uint32_t shard;
+    const struct shard_snapshot_ops *snapshot_ops;
+    void *snapshot_context;
+
+    bool turn_open; /* stepped since the last turn_end */
+    bool fatal;
+    const char *fatal_reason;
+    uint64_t now_ms, wall_median_ms;
+    uint64_t applied;      /* handed to the services */
+    uint64_t applied_told; /* reported to Raft: a turn later, because reporting moves the log under the effects */
+    uint64_t live_after;   /* entries above this index were appended after the process started */
+
+    struct log_time log_time;
+    bool balance;
+
+    /* leadership */
+    struct raft_status status; /* refreshed after each event */
+    uint64_t ready_index;      /* no-op of the present leadership */
+    uint64_t leader_since_ms;
+    uint64_t balance_next_ms;
+    uint64_t housekeeping_index; /* in flight; 0: none */
+    uint64_t housekeeping_next_ms;
+    uint32_t told_leader_node; /* last hint that went out */
+    uint64_t told_leader_term;
+
+    /* calls */
+    uint32_t calls_max;
+    struct waiting_call *waiting;
+    size_t waiting_size;
+    uint32_t waiting_free; /* head of the free list; index + 1 */
+    uint32_t waiting_used;
+    uint32_t ready_first, ready_last; /* WAITING_READY in order of arrival; index + 1 */
+    uint32_t state_waiting;           /* how many WAITING_STATE */
+    struct proposed_call *proposed;   /* ring, ascending indices */
+    size_t proposed_size, proposed_first, proposed_count;
+
+    struct snapshot_out out[RAFT_MEMBERS_MAX];
+    struct snapshot_in in;
+    uint64_t snapshot_counter;
+
+    /* this turn's effects */
+    struct output output;
+    struct shard_reply *replies;
+    size_t replies_count, replies_size;
+    struct shard_prepare_job *jobs;
+    size_t jobs_count, jobs_size;
+    struct snapshot_chunk *chunks;
+    size_t chunks_count, chunks_size;
+    struct snapshot_ack *acks;
+    size_t acks_count, acks_size;
+};
+
+void shard_fail (struct shard *self, const char *reason);
+
+/* Steps Raft and refreshes self->status. What the event refused is the caller's to handle. */
+WARN_UNUSED enum status shard_raft_step (struct shard *self, struct raft_event *event);
+
+/* shard_calls.c */
+bool shard_ready (const struct shard *self); /* leads, and everything before its term is applied */
+void shard_calls_start (struct shard *self, const struct shard_call *call);
+void shard_calls_release_ready (struct shard *self);
+void shard_calls_read_result (struct shard *self, const struct raft_read_result *result);
+void shard_calls_serve_reads (struct shard *self);
+void shard_calls_applied (struct shard *self, uint64_t index, uint64_t term, const struct services_reply *reply);
+void shard_calls_leadership_lost (struct shard *self);
+void shard_calls_close (struct shard *self);
+uint32_t shard_calls_count (const struct shard *self);
+void shard_calls_check (const struct shard *self);
+
+/* shard_apply.c */
+void shard_apply_committed (struct shard *self);
+void shard_housekeeping (struct shard *self);
+
+/* shard_snapshot_send.c, shard_snapshot_receive.c */
+void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node);
+void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack);
+void shard_snapshot_pump (struct shard *self);
+void shard_snapshot_send_close (struct shard *self);
+bool shard_snapshot_sending (const struct shard *self);
+void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *chunk);
+void shard_snapshot_receive_expire (struct shard *self);
+
+#endif

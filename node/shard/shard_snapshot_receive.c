@@ -1,0 +1,130 @@
+/* A replica that fell behind the log is filled from chunks; its present state stays live until the last one is durable. */
+#include "node/shard/shard_internal.h"
+#include "schemas/runtime/checksum.h"
+
+#define SNAPSHOT_IDLE_MS 30000
+
+static void ack_emit (
+    struct shard *self, const struct snapshot_chunk *chunk, uint64_t sequence, bool ok, bool installed)
+{
+    output_reserve (&self->acks, &self->acks_size, self->acks_count + 1, sizeof *self->acks);
+    self->acks[self->acks_count++] = (struct snapshot_ack){.shard = self->shard,
+        .from = self->replica,
+        .to = chunk->from,
+        .term = self->status.term,
+        .snapshot = chunk->snapshot,
+        .sequence = sequence,
+        .ok = ok,
+        .installed = installed};
+}
+
+static void receive_abort (struct shard *self)
+{
+    if (self->in.active)
+        self->snapshot_ops->abort (self->snapshot_context, self->shard);
+    self->in = (struct snapshot_in){0};
+}
+
+/* The configuration travels in the first chunk; an invalid one is refused, it came from outside. */
+static bool members_take (const struct snapshot_chunk *chunk, struct raft_configuration *members)
+{
+    *members = (struct raft_configuration){0};
+    if (!chunk->has_members || chunk->members_count == 0)
+        return false;
+    for (size_t i = 0; i < chunk->members_count; i++) {
+        const struct snapshot_member *from = &chunk->members[i];
+        if (from->replica == 0 || from->role == 0)
+            return false;
+        struct raft_member member = {.replica = from->replica,
+            .node = (uint32_t) from->node,
+            .rank = (uint8_t) from->rank,
+            .roles = (uint8_t) from->role};
+        if (!raft_configuration_set (members, member))
+            return false;
+    }
+    return true;
+}
+
+static bool receive_begin (struct shard *self, const struct snapshot_chunk *chunk)
+{
+    struct raft_configuration members;
+    if (!members_take (chunk, &members))
+        return false;
+    receive_abort (self);
+    if (!self->snapshot_ops->begin (
+            self->snapshot_context, self->shard, self->replica, chunk->index, chunk->index_term)) {
+        shard_fail (self, "no room could be made for a snapshot");
+        return false;
+    }
+    self->in = (struct snapshot_in){.active = true,
+        .from = chunk->from,
+        .id = chunk->snapshot,
+        .index = chunk->index,
+        .index_term = chunk->index_term,
+        .members = members};
+    return true;
+}
+
+static void receive_finish (struct shard *self, const struct snapshot_chunk *chunk)
+{
+    struct snapshot_in in = self->in;
+    self->in.active = false;
+    if (!self->snapshot_ops->finish (self->snapshot_context, self->shard, in.index, in.index_term, &in.members)) {
+        shard_fail (self, "a received snapshot could not be made durable");
+        return;
+    }
+    self->applied = self->applied_told = in.index;
+    struct raft_event event = {
+        .type = RAFT_RESTORE, .index = in.index, .term = in.index_term, .configuration = &in.members};
+    enum status status = shard_raft_step (self, &event);
+    maitre_assert (status == STATUS_OK);
+    log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, true);
+    ack_emit (self, chunk, chunk->sequence + 1, true, true);
+}
+
+void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *chunk)
+{
+    if (chunk->to != self->replica || chunk->term < self->status.term || self->status.role == RAFT_LEADER)
+        return;                          /* an old leader's; Raft will tell it */
+    if (chunk->index <= self->applied) { /* the log brought it here meanwhile, or the last acknowledgement was lost */
+        receive_abort (self);
+        ack_emit (self, chunk, chunk->sequence + 1, true, true);
+        return;
+    }
+    if (checksum64 (chunk->sequence, chunk->data) != chunk->checksum)
+        return; /* damaged under way: it will come again */
+    bool same = self->in.active && self->in.from == chunk->from && self->in.id == chunk->snapshot;
+    if (!same) {
+        if (chunk->sequence != 0 || !receive_begin (self, chunk)) {
+            if (!self->fatal)
+                ack_emit (self, chunk, 0, false, false);
+            return;
+        }
+    }
+    struct snapshot_in *in = &self->in;
+    if (chunk->index != in->index || chunk->index_term != in->index_term) {
+        receive_abort (self);
+        ack_emit (self, chunk, 0, false, false);
+        return;
+    }
+    if (chunk->sequence != in->next) { /* a repeat, or one after a gap: say what is wanted */
+        ack_emit (self, chunk, in->next, true, false);
+        return;
+    }
+    if (!self->snapshot_ops->chunk (self->snapshot_context, self->shard, chunk->data)) {
+        shard_fail (self, "a snapshot's chunk could not be stored");
+        return;
+    }
+    in->next++;
+    in->progress_ms = self->now_ms;
+    if (chunk->last)
+        receive_finish (self, chunk);
+    else
+        ack_emit (self, chunk, in->next, true, false);
+}
+
+void shard_snapshot_receive_expire (struct shard *self)
+{
+    if (self->in.active && self->in.progress_ms != 0 && self->now_ms >= self->in.progress_ms + SNAPSHOT_IDLE_MS)
+        receive_abort (self);
+}

@@ -1,0 +1,167 @@
+/* A leader feeds a replica that the log no longer reaches: chunks behind a small window, resent until acknowledged. */
+#include <stdlib.h>
+
+#include "node/shard/shard_internal.h"
+#include "schemas/runtime/checksum.h"
+
+static struct snapshot_out *out_find (struct shard *self, uint64_t replica)
+{
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+        if (self->out[i].replica == replica)
+            return &self->out[i];
+    }
+    return NULL;
+}
+
+static void out_close (struct shard *self, struct snapshot_out *out)
+{
+    if (out->source != NULL)
+        self->snapshot_ops->close (self->snapshot_context, out->source);
+    for (size_t i = 0; i < SNAPSHOT_WINDOW_CHUNKS; i++)
+        free (out->window[i].data);
+    *out = (struct snapshot_out){0};
+}
+
+static void out_end (struct shard *self, struct snapshot_out *out, bool ok)
+{
+    struct raft_event event = {.type = RAFT_SNAPSHOT_SENT, .replica = out->replica, .index = out->index, .ok = ok};
+    out_close (self, out);
+    if (shard_raft_step (self, &event) != STATUS_OK)
+        return; /* not the leader any more: nobody waits for it */
+}
+
+void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
+{
+    struct snapshot_out *out = out_find (self, replica);
+    if (out == NULL)
+        out = out_find (self, 0);
+    else
+        out_close (self, out);
+    maitre_assert (out != NULL); /* as many slots as members */
+    uint64_t index = 0, term = 0;
+    void *source = NULL;
+    if (!self->snapshot_ops->open (self->snapshot_context, self->shard, &index, &term, &source)) {
+        shard_fail (self, "the state could not be opened for a snapshot");
+        return;
+    }
+    *out = (struct snapshot_out){.replica = replica,
+        .node = node,
+        .id = ++self->snapshot_counter,
+        .source = source,
+        .index = index,
+        .index_term = term,
+        .progress_ms = self->now_ms};
+    bool known = raft_configuration_at (self->raft, index, &out->members);
+    maitre_assert (known); /* the log is never cut beyond what was written back */
+}
+
+static void chunk_emit (struct shard *self, const struct snapshot_out *out, uint64_t sequence)
+{
+    const struct snapshot_out_chunk *from = &out->window[sequence % SNAPSHOT_WINDOW_CHUNKS];
+    output_reserve (&self->chunks, &self->chunks_size, self->chunks_count + 1, sizeof *self->chunks);
+    struct snapshot_chunk *chunk = &self->chunks[self->chunks_count++];
+    *chunk = (struct snapshot_chunk){.shard = self->shard,
+        .from = self->replica,
+        .to = out->replica,
+        .term = self->status.term,
+        .snapshot = out->id,
+        .sequence = sequence,
+        .index = out->index,
+        .index_term = out->index_term,
+        .last = from->last,
+        .data = output_copy (&self->output, bytes_of (from->data, from->len))};
+    chunk->checksum = checksum64 (sequence, chunk->data);
+    if (sequence != 0)
+        return;
+    chunk->has_members = true;
+    chunk->members_count = out->members.count;
+    chunk->members = output_alloc (&self->output, sizeof *chunk->members * out->members.count);
+    for (uint32_t i = 0; i < out->members.count; i++) {
+        const struct raft_member *member = &out->members.members[i];
+        chunk->members[i] = (struct snapshot_member){
+            .replica = member->replica, .node = member->node, .role = member->roles, .rank = member->rank};
+    }
+}
+
+static bool chunk_read (struct shard *self, struct snapshot_out *out)
+{
+    struct snapshot_out_chunk *chunk = &out->window[out->next % SNAPSHOT_WINDOW_CHUNKS];
+    if (chunk->data == NULL) {
+        chunk->data = malloc (SHARD_CHUNK_BYTES);
+        maitre_assert (chunk->data != NULL);
+    }
+    if (!self->snapshot_ops->next (
+            self->snapshot_context, out->source, chunk->data, SHARD_CHUNK_BYTES, &chunk->len, &chunk->last))
+        return false;
+    maitre_assert (chunk->len <= SHARD_CHUNK_BYTES);
+    out->read_last = chunk->last;
+    return true;
+}
+
+static void out_pump (struct shard *self, struct snapshot_out *out)
+{
+    if (self->now_ms >= out->progress_ms + SNAPSHOT_ABANDON_MS) {
+        out_end (self, out, false);
+        return;
+    }
+    if (out->acked < out->next && self->now_ms >= out->sent_ms + SNAPSHOT_RESEND_MS) {
+        for (uint64_t sequence = out->acked; sequence < out->next; sequence++)
+            chunk_emit (self, out, sequence);
+        out->sent_ms = self->now_ms;
+    }
+    while (!out->read_last && out->next < out->acked + SNAPSHOT_WINDOW_CHUNKS) {
+        if (!chunk_read (self, out)) {
+            shard_fail (self, "the state could not be read for a snapshot");
+            return;
+        }
+        chunk_emit (self, out, out->next++);
+        out->sent_ms = self->now_ms;
+    }
+}
+
+void shard_snapshot_pump (struct shard *self)
+{
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX && !self->fatal; i++) {
+        struct snapshot_out *out = &self->out[i];
+        if (out->replica == 0)
+            continue;
+        if (self->status.role != RAFT_LEADER)
+            out_close (self, out);
+        else
+            out_pump (self, out);
+    }
+}
+
+void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack)
+{
+    struct snapshot_out *out = ack->from == 0 ? NULL : out_find (self, ack->from);
+    if (out == NULL || out->id != ack->snapshot || ack->to != self->replica || self->status.role != RAFT_LEADER)
+        return; /* of a transfer that ended */
+    if (!ack->ok) {
+        out_end (self, out, false);
+        return;
+    }
+    if (ack->installed) {
+        out_end (self, out, true);
+        return;
+    }
+    if (ack->sequence > out->acked && ack->sequence <= out->next) {
+        out->acked = ack->sequence;
+        out->progress_ms = self->now_ms;
+    }
+}
+
+bool shard_snapshot_sending (const struct shard *self)
+{
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+        if (self->out[i].replica != 0)
+            return true;
+    }
+    return false;
+}
+
+void shard_snapshot_send_close (struct shard *self)
+{
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++)
+        out_close (self, &self->out[i]);
+}
