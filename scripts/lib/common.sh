@@ -1,0 +1,53 @@
+# Shared by the scripts: where things are, packages, builds, saying what happens. Sourced, never run.
+# shellcheck shell=bash
+
+MAITRED_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+BUILD_PACKAGES=(gcc g++ libc6-dev cmake ninja-build pkg-config libzmq3-dev libczmq-dev libcbor-dev librocksdb-dev libsodium-dev
+  libmicrohttpd-dev libjansson-dev libsnappy-dev liblz4-dev libzstd-dev libbz2-dev zlib1g-dev libgflags-dev)
+TEST_PACKAGES=(libcmocka-dev bats clang libclang-rt-14-dev clang-format python3-minimal libcap2-bin procps)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+packages_missing() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || printf '%s\n' "$package"
+  done
+}
+
+# packages_need NAME...: installs what is missing by apt and says so; needs no root where nothing is missing.
+packages_need() {
+  local missing
+  command -v dpkg-query >/dev/null || die "this system has no dpkg; maitred builds on Debian 12: use a Debian 12 machine or container"
+  mapfile -t missing < <(packages_missing "$@")
+  [ ${#missing[@]} -eq 0 ] && return 0
+  say "installing by apt: ${missing[*]}"
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || die "these Debian packages are missing; as root run: apt-get install ${missing[*]}"
+    sudo=(sudo)
+  fi
+  local log
+  log=$(mktemp)
+  if ! { "${sudo[@]}" apt-get update -q && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 15 "$log" >&2
+    rm -f "$log"
+    die "apt could not install: ${missing[*]}; see the lines above, then run this again"
+  fi
+  rm -f "$log"
+}
+
+# build_tree FOLDER [CMake option ...]: configures once and builds everything; prints the end of the log when it fails.
+build_tree() {
+  local tree=$1 log
+  shift
+  log=$tree/build.log
+  mkdir -p "$tree"
+  if ! { cmake -S "$MAITRED_ROOT" -B "$tree" -G Ninja "$@" && cmake --build "$tree"; } >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    die "the build in $tree failed; the whole log is $log"
+  fi
+}
