@@ -2,8 +2,9 @@
 
 #include "schemas/runtime/assert.h"
 
-/* A shard that slept for a month may slew by an hour of it at once, not by three days. */
-#define SLEW_CREDIT_MS_MAX 36000000
+/* Credit carries the fractions of frequent stamps; unused time is not hoarded, so a jump of the median meets 10 % of what
+ * passes from then on. */
+#define SLEW_CREDIT_MS_MAX 1000
 
 struct reading {
     uint64_t time_ms;
@@ -28,8 +29,9 @@ static struct reading read_at (const struct log_time *self, uint64_t mono_ms, ui
         reading.time_ms += reading.slewed_ms;
     } else {
         uint64_t ahead_ms = reading.time_ms - wall_median_ms;
-        uint64_t least_ms = elapsed_ms / 10; /* slowing down takes from the time that passed, never from the past */
-        reading.slewed_ms = ahead_ms < least_ms ? ahead_ms : least_ms;
+        if (budget_ms > elapsed_ms) /* slowing down takes from the time that passed, never from the past */
+            budget_ms = elapsed_ms;
+        reading.slewed_ms = ahead_ms < budget_ms ? ahead_ms : budget_ms;
         reading.time_ms -= reading.slewed_ms;
     }
     return reading;
