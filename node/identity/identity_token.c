@@ -59,9 +59,13 @@ enum status identity_seal (
     return STATUS_OK;
 }
 
-/* libsodium refuses spare bits in the last character, so that every run of bytes has one spelling. */
+/* Every run of bytes has one spelling: libsodium refuses spare bits in the last character, but takes any byte above 0x7f
+ * for "_". */
 static bool from_base64 (uint8_t *out, size_t out_size, struct bytes text, size_t *len)
 {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] > 0x7f)
+            return false;
     const char *end = NULL;
     return sodium_base642bin (out, out_size, (const char *) text.data, text.len, NULL, len, &end, BASE64) == 0 &&
            end == (const char *) text.data + text.len;
