@@ -51,3 +51,19 @@ build_tree() {
     die "the build in $tree failed; the whole log is $log"
   fi
 }
+
+# port_base NODES: a base port whose whole block (PORT+1.. PORT+300+NODES) is free on loopback right now.
+port_base() {
+  local base n offset try
+  for try in $(seq 50); do
+    base=$(( (RANDOM * 32768 + RANDOM) % 300 * 64 + 12000 ))
+    for n in $(seq "$1"); do
+      for offset in 0 100 200 300; do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset + n))") 2>/dev/null; then continue 3; fi
+      done
+    done
+    printf '%s\n' "$base"
+    return 0
+  done
+  return 1
+}
