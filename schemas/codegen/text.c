@@ -41,15 +41,15 @@ char *gen_copy (const char *data, size_t len)
     return copy;
 }
 
-static void add_formatted (struct text *text, const char *format, va_list arguments)
+__attribute__ ((nonnull)) static void add_formatted (struct text *text, const char *format, va_list arguments)
 {
     va_list again;
     va_copy (again, arguments);
     int len = vsnprintf (NULL, 0, format, again);
     va_end (again);
-    char *formatted = gen_alloc ((size_t)len + 1);
-    vsnprintf (formatted, (size_t)len + 1, format, arguments);
-    text_add_bytes (text, formatted, (size_t)len);
+    char *formatted = gen_alloc ((size_t) len + 1);
+    vsnprintf (formatted, (size_t) len + 1, format, arguments);
+    text_add_bytes (text, formatted, (size_t) len);
 }
 
 char *gen_format (const char *format, ...)
@@ -101,7 +101,7 @@ char *name_upper (const char *name)
     char *copy = name_c (name);
     for (char *c = copy; *c != '\0'; c++) {
         if (*c >= 'a' && *c <= 'z')
-            *c = (char)(*c - 'a' + 'A');
+            *c = (char) (*c - 'a' + 'A');
     }
     return copy;
 }

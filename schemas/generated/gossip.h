@@ -60,9 +60,7 @@ struct gossip_message {
     bool has_to;
     struct id to; /* absent when only an address is known; another uuid's messages are dropped */
     bool has_target;
-    struct id target; /* whom a ping request asks to ping */
-    bool has_target_endpoint;
-    struct bytes target_endpoint;
+    struct id target; /* whom a ping request asks to ping, and a relayed ack and a nack speak of */
     struct gossip_record *records; /* 0..256 */
     size_t records_count;
     struct leader_hint *hints; /* 0..128 */
@@ -70,7 +68,7 @@ struct gossip_message {
 };
 #define GOSSIP_MESSAGE_RECORDS_COUNT_MAX 256
 #define GOSSIP_MESSAGE_HINTS_COUNT_MAX 128
-#define GOSSIP_MESSAGE_ENCODED_MAX 96172
+#define GOSSIP_MESSAGE_ENCODED_MAX 96073
 #define GOSSIP_MESSAGE_ARENA_MAX (UINT64_C (0) \
     + 256 * sizeof (struct gossip_record) + ARENA_ALIGNMENT \
     + 128 * sizeof (struct leader_hint) + ARENA_ALIGNMENT)
