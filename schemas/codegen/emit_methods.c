@@ -11,7 +11,7 @@ static const char *banner (void)
 
 static unsigned long long wide (uint64_t value)
 {
-    return (unsigned long long)value;
+    return (unsigned long long) value;
 }
 
 void emit_methods_header (const struct model *model, struct text *out)
@@ -108,7 +108,7 @@ void emit_methods_source (const struct model *model, struct text *out)
 
 void emit_schema_header (const struct model *model, struct text *out)
 {
-    (void)model;
+    (void) model;
     text_add (out, "%s", banner ());
     text_add (out, "#ifndef MAITRED_SCHEMAS_GENERATED_SCHEMA_TEXT_H\n"
                    "#define MAITRED_SCHEMAS_GENERATED_SCHEMA_TEXT_H\n\n#include \"schemas/runtime/codec.h\"\n\n"
@@ -131,7 +131,7 @@ static void add_literal (struct text *out, const char *data, size_t len)
             if (c == '"' || c == '\\')
                 text_add (out, "\\%c", c);
             else if (c < 0x20 || c > 0x7e)
-                text_add (out, "\\%03o", (unsigned)(unsigned char)c);
+                text_add (out, "\\%03o", (unsigned) (unsigned char) c);
             else
                 text_add_bytes (out, &c, 1);
         }

@@ -7,7 +7,7 @@
 
 static unsigned long long wide (uint64_t value)
 {
-    return (unsigned long long)value;
+    return (unsigned long long) value;
 }
 
 const char *shape_expected (const struct shape *shape)
@@ -19,9 +19,9 @@ const char *shape_expected (const struct shape *shape)
             return "must be an unsigned integer";
         return gen_format ("must be %llu..%llu", wide (shape->min), wide (shape->max));
     case SHAPE_INT:
-        if ((int64_t)shape->min == INT64_MIN && (int64_t)shape->max == INT64_MAX)
+        if ((int64_t) shape->min == INT64_MIN && (int64_t) shape->max == INT64_MAX)
             return "must be an integer";
-        return gen_format ("must be %lld..%lld", (long long)(int64_t)shape->min, (long long)(int64_t)shape->max);
+        return gen_format ("must be %lld..%lld", (long long) (int64_t) shape->min, (long long) (int64_t) shape->max);
     case SHAPE_BOOL:
         return "must be true or false";
     case SHAPE_ID:
@@ -80,24 +80,32 @@ static void add_doc (struct text *out, const char *doc)
     text_add (out, " */\n");
 }
 
-static void add_member (struct text *out, const struct rule *rule, const struct member *member)
+/* "; "-joined notes of a member: bound, enumeration, what its comment says. */
+static char *member_notes (const struct member *member)
+{
+    struct text notes = {0};
+    const struct shape *shape = &member->shape;
+    if (shape->array)
+        text_add (&notes, "%llu..%llu", wide (shape->count_min), wide (shape->count_max));
+    if (shape->kind == SHAPE_ENUM)
+        text_add (&notes, "%senum %s", notes.len > 0 ? "; " : "", shape->rule->name_c);
+    if (member->doc != NULL)
+        text_add (&notes, "%s%s", notes.len > 0 ? "; " : "", member->doc);
+    return notes.data;
+}
+
+static void add_member (struct text *out, const struct member *member)
 {
     const char *name = name_c (member->name);
+    const char *notes = member_notes (member);
     if (member->optional)
         text_add (out, "    bool has_%s;\n", name);
-    if (member->shape.array)
-        text_add (out, "    %s *%s; /* %llu..%llu */\n    size_t %s_count;", c_type (&member->shape), name,
-            wide (member->shape.count_min), wide (member->shape.count_max), name);
-    else
-        text_add (out, "    %s %s;", c_type (&member->shape), name);
-    const char *values = "";
-    if (member->shape.kind == SHAPE_ENUM)
-        values = gen_format ("enum %s", member->shape.rule->name_c);
-    if (*values != '\0' || member->doc != NULL)
-        text_add (out, " /* %s%s%s */", values, *values != '\0' && member->doc != NULL ? "; " : "",
-            member->doc == NULL ? "" : member->doc);
+    text_add (out, "    %s %s%s;", c_type (&member->shape), member->shape.array ? "*" : "", name);
+    if (notes != NULL)
+        text_add (out, " /* %s */", notes);
     text_add (out, "\n");
-    (void)rule;
+    if (member->shape.array)
+        text_add (out, "    size_t %s_count;\n", name);
 }
 
 /* Bytes of arena that one value takes at most, as a C expression: sizes of structs are the compiler's to know. */
@@ -128,7 +136,7 @@ static void add_struct (const struct source *source, struct rule *rule, struct t
     add_doc (out, rule->doc);
     text_add (out, "struct %s {\n", rule->name_c);
     for (size_t i = 0; i < rule->members_count; i++)
-        add_member (out, rule, &rule->members[i]);
+        add_member (out, &rule->members[i]);
     if (rule->members_count == 0)
         text_add (out, "    uint8_t unused; /* C has no empty struct */\n");
     text_add (out, "};\n");
@@ -258,7 +266,7 @@ static void add_table (const struct rule *rule, struct text *out)
         text_add (out, "static const struct codec_field %s_fields[] = {\n", rule->name_c);
         for (size_t i = 0; i < rule->members_count; i++) {
             add_field (rule, &rule->members[i], out);
-            required |= (uint64_t)!rule->members[i].optional << i;
+            required |= (uint64_t) !rule->members[i].optional << i;
         }
         text_add (out, "};\n");
     }

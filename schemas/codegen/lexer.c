@@ -15,7 +15,7 @@ struct lexer {
 static int peek (const struct lexer *lexer, size_t ahead)
 {
     size_t at = lexer->at + ahead;
-    return at < lexer->source->len ? (unsigned char)lexer->source->data[at] : -1;
+    return at < lexer->source->len ? (unsigned char) lexer->source->data[at] : -1;
 }
 
 static bool is_digit (int c)
@@ -69,7 +69,7 @@ static void read_comment (struct lexer *lexer)
         source->comments = grown;
         lexer->comments_size = size;
     }
-    char *text = gen_copy (start, (size_t)(end - start));
+    char *text = gen_copy (start, (size_t) (end - start));
     if (strstr (text, "*/") != NULL || strstr (text, "/*") != NULL)
         gen_fail (source->path, lexer->line, "a comment must not hold a C comment mark");
     source->comments[source->comments_count++] =
@@ -84,7 +84,7 @@ static uint64_t read_digits (struct lexer *lexer)
     if (peek (lexer, 0) == '0' && (is_digit (peek (lexer, 1)) || peek (lexer, 1) == 'x'))
         gen_fail (lexer->source->path, lexer->line, "numbers are plain decimal");
     for (; is_digit (peek (lexer, 0)); lexer->at++) {
-        uint64_t digit = (uint64_t)(peek (lexer, 0) - '0');
+        uint64_t digit = (uint64_t) (peek (lexer, 0) - '0');
         if (value > (UINT64_MAX - digit) / 10)
             gen_fail (lexer->source->path, lexer->line, "the number does not fit 64 bits");
         value = value * 10 + digit;
@@ -100,7 +100,7 @@ static void read_number (struct lexer *lexer)
     if (negative)
         lexer->at++;
     uint64_t value = read_digits (lexer);
-    if (negative && (value == 0 || value > (uint64_t)INT64_MAX + 1))
+    if (negative && (value == 0 || value > (uint64_t) INT64_MAX + 1))
         gen_fail (lexer->source->path, lexer->line, "the number does not fit a signed 64-bit integer");
     struct token *token = add_token (lexer, TOKEN_NUMBER);
     token->negative = negative;
@@ -147,10 +147,10 @@ static void read_token (struct lexer *lexer)
         lexer->at++;
         read_name (lexer, TOKEN_CONTROL);
     } else if (c > 0 && strchr ("={}[]()&:,?*", c) != NULL) {
-        add_token (lexer, TOKEN_PUNCTUATION)->punctuation = (char)c;
+        add_token (lexer, TOKEN_PUNCTUATION)->punctuation = (char) c;
         lexer->at++;
     } else {
-        gen_fail (lexer->source->path, lexer->line, "character 0x%02x has no place in the subset", (unsigned)c);
+        gen_fail (lexer->source->path, lexer->line, "character 0x%02x has no place in the subset", (unsigned) c);
     }
 }
 

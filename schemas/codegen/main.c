@@ -155,7 +155,7 @@ int main (int argc, char **argv)
         return 2;
     }
     output.folder = argv[first];
-    read_sources (&model, argv + first + 1, (size_t)(argc - first - 1));
+    read_sources (&model, argv + first + 1, (size_t) (argc - first - 1));
     for (size_t i = 0; i < model.sources_count; i++) {
         lexer_run (&model.sources[i]);
         parser_run (&model, &model.sources[i]);

@@ -90,7 +90,7 @@ static void parse_range (struct parser *parser, struct shape *shape)
     shape->max = high->negative ? ~high->value : high->value;
     if (shape->kind == SHAPE_INT && !high->negative && high->value > INT64_MAX)
         gen_fail (parser->source->path, low->line, "a range from a negative number ends at 2^63-1");
-    bool ordered = shape->kind == SHAPE_INT ? (int64_t)shape->min <= (int64_t)shape->max
+    bool ordered = shape->kind == SHAPE_INT ? (int64_t) shape->min <= (int64_t) shape->max
                                             : !high->negative && shape->min <= shape->max;
     if (!ordered)
         gen_fail (parser->source->path, low->line, "the range is empty");
@@ -119,7 +119,7 @@ static void parse_named (struct parser *parser, struct expression *type)
     if (strcmp (name, "uint") == 0) {
         type->shape = (struct shape){.kind = SHAPE_UINT, .max = UINT64_MAX};
     } else if (strcmp (name, "int") == 0) {
-        type->shape = (struct shape){.kind = SHAPE_INT, .min = (uint64_t)INT64_MIN, .max = INT64_MAX};
+        type->shape = (struct shape){.kind = SHAPE_INT, .min = (uint64_t) INT64_MIN, .max = INT64_MAX};
     } else if (strcmp (name, "bool") == 0) {
         type->shape = (struct shape){.kind = SHAPE_BOOL, .max = 1};
     } else if (strcmp (name, "tstr") == 0 || strcmp (name, "bstr") == 0) {
@@ -166,7 +166,7 @@ static void check_ascending (const struct parser *parser, const struct rule *rul
         return;
     const struct member *last = &rule->members[count - 1], *before = &rule->members[count - 2];
     if (last->key == before->key)
-        gen_fail (parser->source->path, last->line, "number %llu appears twice", (unsigned long long)last->key);
+        gen_fail (parser->source->path, last->line, "number %llu appears twice", (unsigned long long) last->key);
     if (last->key < before->key)
         gen_fail (parser->source->path, last->line, "numbers must ascend");
 }

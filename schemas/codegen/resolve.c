@@ -56,8 +56,8 @@ static uint64_t shape_encoded_max (const struct shape *shape)
         size = head_size (shape->max);
         break;
     case SHAPE_INT: {
-        uint64_t low = head_size ((int64_t)shape->min < 0 ? ~shape->min : shape->min);
-        uint64_t high = head_size ((int64_t)shape->max < 0 ? ~shape->max : shape->max);
+        uint64_t low = head_size ((int64_t) shape->min < 0 ? ~shape->min : shape->min);
+        uint64_t high = head_size ((int64_t) shape->max < 0 ? ~shape->max : shape->max);
         size = low > high ? low : high;
         break;
     }
@@ -223,7 +223,7 @@ static void resolve_route (struct rule *rule)
                 method->request->name);
         if (method->steps_count == ROUTE_STEPS_MAX)
             gen_fail (rule->source->path, rule->line, "a route has at most %d steps", ROUTE_STEPS_MAX);
-        method->steps[method->steps_count++] = (uint32_t)index;
+        method->steps[method->steps_count++] = (uint32_t) index;
         const struct shape *shape = &map->members[index].shape;
         if (step[len] == '\0') {
             if (shape->kind != (login ? SHAPE_TEXT : SHAPE_ID))

@@ -270,8 +270,8 @@ struct avail_row {
 extern const struct codec_type avail_row_type;
 
 struct avail_check_request {
-    struct avail_query *queries; /* 1..64 */
-    size_t queries_count; /* of one placement group */
+    struct avail_query *queries; /* 1..64; of one placement group */
+    size_t queries_count;
 };
 #define AVAIL_CHECK_REQUEST_QUERIES_COUNT_MAX 64
 #define AVAIL_CHECK_REQUEST_ENCODED_MAX 1860
@@ -317,8 +317,8 @@ struct avail_list_free_reply {
 extern const struct codec_type avail_list_free_reply_type;
 
 struct avail_find_common_request {
-    struct id *offers; /* 1..8 */
-    size_t offers_count; /* of one placement group */
+    struct id *offers; /* 1..8; of one placement group */
+    size_t offers_count;
     bool has_first;
     uint64_t first;
     bool has_count;

@@ -172,8 +172,8 @@ struct where_request {
     bool has_shard;
     uint64_t shard;
     bool has_without;
-    uint64_t *without; /* 0..256 */
-    size_t without_count; /* what would lose its quorum without these nodes */
+    uint64_t *without; /* 0..256; what would lose its quorum without these nodes */
+    size_t without_count;
 };
 #define WHERE_REQUEST_WITHOUT_COUNT_MAX 256
 #define WHERE_REQUEST_ENCODED_MAX 985

@@ -64,8 +64,8 @@ struct order {
     struct id provider;
     uint64_t state; /* enum order_state */
     struct id customer;
-    struct order_line *lines; /* 1..64 */
-    size_t lines_count; /* with the prices that were charged */
+    struct order_line *lines; /* 1..64; with the prices that were charged */
+    size_t lines_count;
     uint64_t total_minor;
     struct bytes currency;
     uint64_t version;

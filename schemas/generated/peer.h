@@ -48,16 +48,16 @@ extern const struct codec_type forward_reply_type;
 struct peer_frame {
     struct id cluster;
     uint64_t from; /* must be the node that the connection's key belongs to */
-    struct bytes *raft; /* 0..1024 */
-    size_t raft_count; /* raft-wire-message */
-    struct bytes *acks; /* 0..256 */
-    size_t acks_count; /* snapshot-ack */
-    struct bytes *calls; /* 0..1024 */
-    size_t calls_count; /* forward-call */
-    struct bytes *replies; /* 0..200 */
-    size_t replies_count; /* forward-reply */
-    struct bytes *chunks; /* 0..4 */
-    size_t chunks_count; /* snapshot-chunk */
+    struct bytes *raft; /* 0..1024; raft-wire-message */
+    size_t raft_count;
+    struct bytes *acks; /* 0..256; snapshot-ack */
+    size_t acks_count;
+    struct bytes *calls; /* 0..1024; forward-call */
+    size_t calls_count;
+    struct bytes *replies; /* 0..200; forward-reply */
+    size_t replies_count;
+    struct bytes *chunks; /* 0..4; snapshot-chunk */
+    size_t chunks_count;
 };
 #define PEER_FRAME_RAFT_COUNT_MAX 1024
 #define PEER_FRAME_ACKS_COUNT_MAX 256

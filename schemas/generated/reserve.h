@@ -107,8 +107,8 @@ extern const struct codec_type reserve_reply_type;
 struct reserve_confirm_request {
     struct id reservation;
     bool has_items;
-    struct reserve_item *items; /* 1..16 */
-    size_t items_count; /* a part to confirm, the rest is released; default: the whole */
+    struct reserve_item *items; /* 1..16; a part to confirm, the rest is released; default: the whole */
+    size_t items_count;
 };
 #define RESERVE_CONFIRM_REQUEST_ITEMS_COUNT_MAX 16
 #define RESERVE_CONFIRM_REQUEST_ENCODED_MAX 581
@@ -132,8 +132,8 @@ extern const struct codec_type reserve_cancel_request_type;
 
 struct reserve_move_request {
     struct id reservation;
-    struct reserve_item *items; /* 1..16 */
-    size_t items_count; /* all new items; on failure the old ones are kept */
+    struct reserve_item *items; /* 1..16; all new items; on failure the old ones are kept */
+    size_t items_count;
 };
 #define RESERVE_MOVE_REQUEST_ITEMS_COUNT_MAX 16
 #define RESERVE_MOVE_REQUEST_ENCODED_MAX 581

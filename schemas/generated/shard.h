@@ -25,8 +25,8 @@ struct snapshot_chunk {
     uint64_t index; /* what the snapshot contains: everything applied up to here */
     uint64_t index_term;
     bool has_members;
-    struct snapshot_member *members; /* 0..16 */
-    size_t members_count; /* committed configuration at `index`; in the first chunk */
+    struct snapshot_member *members; /* 0..16; committed configuration at `index`; in the first chunk */
+    size_t members_count;
     bool last;
     struct bytes data;
     uint64_t checksum; /* of data */

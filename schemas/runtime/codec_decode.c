@@ -49,8 +49,8 @@ static enum status decode_int (
 {
     if ((item->kind != CODEC_ITEM_UINT && item->kind != CODEC_ITEM_NEGINT) || item->value > INT64_MAX)
         return refuse (decoder, field->expected);
-    *value = item->kind == CODEC_ITEM_UINT ? (int64_t)item->value : -1 - (int64_t)item->value;
-    if (*value < (int64_t)field->min || *value > (int64_t)field->max)
+    *value = item->kind == CODEC_ITEM_UINT ? (int64_t) item->value : -1 - (int64_t) item->value;
+    if (*value < (int64_t) field->min || *value > (int64_t) field->max)
         return refuse (decoder, field->expected);
     return STATUS_OK;
 }
@@ -61,13 +61,13 @@ static enum status decode_string (
     enum codec_item_kind wanted = field->kind == CODEC_TEXT ? CODEC_ITEM_TEXT : CODEC_ITEM_BYTES;
     if (item->kind != wanted || item->value < field->min || item->value > field->max)
         return refuse (decoder, field->expected);
-    struct bytes run = bytes_of (item->data, (size_t)item->value);
+    struct bytes run = bytes_of (item->data, (size_t) item->value);
     if (field->kind == CODEC_TEXT && !codec_utf8_valid (run))
         return refuse (decoder, "is not valid UTF-8");
     if (field->kind == CODEC_ID)
         memcpy (value, run.data, ID_SIZE);
     else
-        *(struct bytes *)value = run;
+        *(struct bytes *) value = run;
     return STATUS_OK;
 }
 
@@ -80,23 +80,23 @@ static enum status decode_value (struct decoder *decoder, const struct codec_fie
     enum status status = next_item (decoder, &item);
     if (status != STATUS_OK)
         return status;
-    switch ((enum codec_kind)field->kind) {
+    switch ((enum codec_kind) field->kind) {
     case CODEC_UINT:
         if (item.kind != CODEC_ITEM_UINT || item.value < field->min || item.value > field->max)
             return refuse (decoder, field->expected);
-        *(uint64_t *)value = item.value;
+        *(uint64_t *) value = item.value;
         return STATUS_OK;
     case CODEC_ENUM:
         if (item.kind != CODEC_ITEM_UINT || !codec_enum_has (field, item.value))
             return refuse (decoder, field->expected);
-        *(uint64_t *)value = item.value;
+        *(uint64_t *) value = item.value;
         return STATUS_OK;
     case CODEC_INT:
-        return decode_int (decoder, field, &item, (int64_t *)value);
+        return decode_int (decoder, field, &item, (int64_t *) value);
     case CODEC_BOOL:
         if (item.kind != CODEC_ITEM_BOOL)
             return refuse (decoder, field->expected);
-        *(bool *)value = item.value != 0;
+        *(bool *) value = item.value != 0;
         return STATUS_OK;
     case CODEC_BYTES:
     case CODEC_TEXT:
@@ -118,9 +118,9 @@ static enum status decode_array (struct decoder *decoder, const struct codec_fie
     if (item.kind != CODEC_ITEM_ARRAY || item.value < field->count_min || item.value > field->count_max)
         return refuse (decoder, field->count_expected);
     /* An element takes a byte at least: a short message must not make the arena give much. */
-    if (item.value > (uint64_t)(decoder->end - decoder->at))
+    if (item.value > (uint64_t) (decoder->end - decoder->at))
         return refuse (decoder, "is cut short");
-    size_t count = (size_t)item.value;
+    size_t count = (size_t) item.value;
     if (count == 0)
         return STATUS_OK;
     size_t size = count * field->element_size;
@@ -128,8 +128,8 @@ static enum status decode_array (struct decoder *decoder, const struct codec_fie
     if (elements == NULL)
         return fail (decoder, STATUS_RESOURCE_EXHAUSTED, "takes more memory than there is for one message");
     memset (elements, 0, size);
-    *(uint8_t **)(value + field->offset) = elements;
-    *(size_t *)(value + field->count_offset) = count;
+    *(uint8_t **) (value + field->offset) = elements;
+    *(size_t *) (value + field->count_offset) = count;
     size_t step = decoder->path.count - 1;
     decoder->path.steps[step].indexed = true;
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
@@ -168,7 +168,7 @@ static inline size_t find_field (const struct codec_type *type, const struct see
     if (seen->next < type->field_count && type->fields[seen->next].key == key)
         return seen->next;
     const struct codec_field *field = codec_field_by_key (type, key);
-    return field == NULL ? type->field_count : (size_t)(field - type->fields);
+    return field == NULL ? type->field_count : (size_t) (field - type->fields);
 }
 
 static enum status decode_member (
@@ -195,7 +195,7 @@ static enum status decode_member (
     seen->fields |= bit;
     seen->next = index + 1;
     if (field->optional)
-        *(bool *)(value + field->has_offset) = true;
+        *(bool *) (value + field->has_offset) = true;
     status = field->array ? decode_array (decoder, field, value) : decode_value (decoder, field, value + field->offset);
     if (status == STATUS_OK)
         decoder->path.count--;
@@ -227,7 +227,7 @@ static enum status decode_map (struct decoder *decoder, const struct codec_type 
         return status;
     if (item.kind != CODEC_ITEM_MAP)
         return refuse (decoder, "must be a map");
-    if (item.value > type->field_count + (uint64_t)CODEC_UNKNOWN_KEYS_MAX)
+    if (item.value > type->field_count + (uint64_t) CODEC_UNKNOWN_KEYS_MAX)
         return refuse (decoder, "has too many keys");
     seen.fields = 0;
     seen.next = 0;
@@ -245,15 +245,15 @@ enum status codec_decode (const struct codec_type *type, struct bytes in, enum c
 {
     maitre_assert (type->depth >= 1 && type->depth <= CODEC_DEPTH_MAX);
     struct decoder decoder;
-    decoder.at = in.data;
-    decoder.end = in.data + in.len;
     decoder.mode = mode;
     decoder.arena = arena;
     decoder.error = error;
     decoder.path.count = 0;
     memset (value, 0, type->size);
     if (in.len == 0)
-        return refuse (&decoder, "is empty");
+        return refuse (&decoder, "is empty"); /* in.data may be NULL */
+    decoder.at = in.data;
+    decoder.end = in.data + in.len;
     enum status status = decode_map (&decoder, type, value);
     if (status == STATUS_OK && decoder.at != decoder.end)
         return refuse (&decoder, "has bytes behind its end");
