@@ -1,0 +1,191 @@
+/* One DEALER per node, and a monitor that says when its connection came and went: a broken connection is noticed within
+ * a millisecond, an attempt's timeout is only the fallback.
+ *
+ * ZMQ_IMMEDIATE, so that nothing is queued for a node that is not there; LINGER 0, so that nothing outlives its call.
+ */
+#include <errno.h>
+
+#include "client.h"
+
+#define NODE_EVENTS                                                                                                    \
+    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                   \
+        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+
+static bool set_int (void *socket, int option, int value)
+{
+    return zmq_setsockopt (socket, option, &value, sizeof value) == 0;
+}
+
+static bool set_options (struct maitre *client, struct client_node *node)
+{
+    void *socket = node->socket;
+    int64_t reply_max = CLIENT_REPLY_MAX;
+    int queue_max = (int) (client->outstanding_max + CLIENT_OWN_CALLS) * 2;
+    bool fine = set_int (socket, ZMQ_LINGER, 0) && set_int (socket, ZMQ_IMMEDIATE, 1) &&
+                set_int (socket, ZMQ_RECONNECT_IVL, 10) && set_int (socket, ZMQ_RECONNECT_IVL_MAX, 200) &&
+                set_int (socket, ZMQ_CONNECT_TIMEOUT, 1000) && set_int (socket, ZMQ_HANDSHAKE_IVL, 3000) &&
+                set_int (socket, ZMQ_HEARTBEAT_IVL, 1000) && set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, 2000) &&
+                set_int (socket, ZMQ_SNDHWM, queue_max) && set_int (socket, ZMQ_RCVHWM, queue_max) &&
+                set_int (socket, ZMQ_IPV6, 1) &&
+                zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &reply_max, sizeof reply_max) == 0;
+    if (!fine || node->key[0] == '\0' || client->client_public[0] == '\0')
+        return fine;
+    return zmq_setsockopt (socket, ZMQ_CURVE_SERVERKEY, node->key, CLIENT_KEY_LEN + 1) == 0 &&
+           zmq_setsockopt (socket, ZMQ_CURVE_PUBLICKEY, client->client_public, CLIENT_KEY_LEN + 1) == 0 &&
+           zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, client->client_secret, CLIENT_KEY_LEN + 1) == 0;
+}
+
+enum status client_node_open (struct maitre *client, struct client_node *node)
+{
+    char monitor[48];
+    snprintf (monitor, sizeof monitor, "inproc://monitor-%td", node - client->nodes);
+    node->socket = zmq_socket (client->context, ZMQ_DEALER);
+    node->monitor = zmq_socket (client->context, ZMQ_PAIR);
+    if (node->socket == NULL || node->monitor == NULL)
+        return STATUS_RESOURCE_EXHAUSTED;
+    if (!set_options (client, node) || !set_int (node->monitor, ZMQ_LINGER, 0))
+        return STATUS_INVALID_ARGUMENT;
+    if (zmq_socket_monitor (node->socket, monitor, NODE_EVENTS) != 0 || zmq_connect (node->monitor, monitor) != 0)
+        return STATUS_RESOURCE_EXHAUSTED;
+    return zmq_connect (node->socket, node->endpoint) == 0 ? STATUS_OK : STATUS_INVALID_ARGUMENT;
+}
+
+void client_node_close (struct client_node *node)
+{
+    if (node->monitor != NULL)
+        zmq_close (node->monitor);
+    if (node->socket != NULL)
+        zmq_close (node->socket);
+    node->monitor = node->socket = NULL;
+    node->up = false;
+}
+
+bool client_node_readable (struct client_node *node)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt (node->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+/* The header of this attempt: what is left of the deadline, and a call number that tells the attempts apart. */
+static bool make_header (struct maitre *client, const struct call *call, uint64_t now_us, zmq_msg_t *message)
+{
+    uint64_t left_ms = call->deadline_us > now_us ? (call->deadline_us - now_us + 999) / 1000 : 1;
+    struct request_header header = {
+        .protocol = 1,
+        .call = (client_call_number (call) << 8) | (call->attempts & 0xff),
+        .method = bytes_text (call->name),
+        .has_request_id = call->has_request_id,
+        .request_id = call->request_id,
+        .has_remaining_ms = true,
+        .remaining_ms = left_ms > CLIENT_DEADLINE_MS_MAX ? CLIENT_DEADLINE_MS_MAX : left_ms,
+        .has_token = client->token_len > 0,
+        .token = bytes_of (client->token, client->token_len),
+    };
+    uint8_t buffer[REQUEST_HEADER_ENCODED_MAX];
+    size_t len = 0;
+    enum status status = codec_encode (&request_header_type, &header, buffer, sizeof buffer, &len);
+    maitre_assert (status == STATUS_OK);
+    if (zmq_msg_init_size (message, len) != 0)
+        return false;
+    memcpy (zmq_msg_data (message), buffer, len);
+    return true;
+}
+
+/* ZeroMQ looks at what its IO thread reported only now and then, so a fresh connection may look closed: look again. */
+static bool send_frame (struct client_node *node, zmq_msg_t *frame, int flags)
+{
+    if (zmq_msg_send (frame, node->socket, flags | ZMQ_DONTWAIT) >= 0)
+        return true;
+    int events;
+    size_t size = sizeof events;
+    return errno == EAGAIN && zmq_getsockopt (node->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+           (events & ZMQ_POLLOUT) != 0 && zmq_msg_send (frame, node->socket, flags | ZMQ_DONTWAIT) >= 0;
+}
+
+enum status client_node_send (struct maitre *client, struct client_node *node, struct call *call, uint64_t now_us)
+{
+    zmq_msg_t header, body;
+    if (!make_header (client, call, now_us, &header))
+        return STATUS_UNAVAILABLE;
+    node->ready = true;
+    zmq_msg_init (&body);
+    enum status status = STATUS_UNAVAILABLE;
+    /* A pipe that ends between the frames takes the first one back: nothing was sent then. */
+    if (zmq_msg_copy (&body, &call->body) == 0 && send_frame (node, &header, ZMQ_SNDMORE) &&
+        send_frame (node, &body, 0))
+        status = STATUS_OK;
+    zmq_msg_close (&header);
+    zmq_msg_close (&body);
+    return status;
+}
+
+static bool more_follow (zmq_msg_t *frame)
+{
+    return zmq_msg_more (frame) != 0;
+}
+
+bool client_node_receive (struct maitre *client, struct client_node *node, uint32_t max, uint64_t now_us)
+{
+    zmq_msg_t header, body, rest;
+    for (uint32_t i = 0; i < max; i++) {
+        zmq_msg_init (&header);
+        if (zmq_msg_recv (&header, node->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close (&header);
+            return false;
+        }
+        if (!more_follow (&header)) { /* one frame is no reply */
+            zmq_msg_close (&header);
+            continue;
+        }
+        zmq_msg_init (&body);
+        int received = zmq_msg_recv (&body, node->socket, ZMQ_DONTWAIT);
+        bool two = received >= 0 && !more_follow (&body);
+        for (bool more = received >= 0 && !two; more;) {
+            zmq_msg_init (&rest);
+            more = zmq_msg_recv (&rest, node->socket, ZMQ_DONTWAIT) >= 0 && more_follow (&rest);
+            zmq_msg_close (&rest);
+        }
+        if (two) {
+            node->doubted = false;
+            client_answer (client, node, bytes_of (zmq_msg_data (&header), zmq_msg_size (&header)),
+                bytes_of (zmq_msg_data (&body), zmq_msg_size (&body)), now_us);
+        }
+        zmq_msg_close (&header);
+        zmq_msg_close (&body);
+    }
+    return true;
+}
+
+/* A monitor message is two frames: 16 bits of event and 32 of value in the machine's order, then the endpoint. */
+static bool next_event (struct client_node *node, uint16_t *event)
+{
+    zmq_msg_t frame;
+    zmq_msg_init (&frame);
+    bool got = zmq_msg_recv (&frame, node->monitor, ZMQ_DONTWAIT) >= 0;
+    *event = 0;
+    if (got && zmq_msg_size (&frame) >= sizeof *event)
+        memcpy (event, zmq_msg_data (&frame), sizeof *event);
+    while (got && more_follow (&frame) && zmq_msg_recv (&frame, node->monitor, ZMQ_DONTWAIT) >= 0)
+        continue;
+    zmq_msg_close (&frame);
+    return got;
+}
+
+void client_node_listen (struct maitre *client, struct client_node *node, uint64_t now_us)
+{
+    uint16_t event;
+    while (next_event (node, &event)) {
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+            node->up = true;
+            node->doubted = false;
+            client_retry_waiting (client, now_us);
+        } else if (event == ZMQ_EVENT_DISCONNECTED) {
+            /* What had arrived before the break still counts. */
+            while (client_node_receive (client, node, UINT32_MAX, now_us))
+                continue;
+            node->up = false;
+            client_retry_lost (client, node, now_us);
+        }
+    }
+}
