@@ -175,4 +175,27 @@ struct list_api_keys_reply {
     + 1000 * sizeof (struct api_key) + ARENA_ALIGNMENT)
 extern const struct codec_type list_api_keys_reply_type;
 
+/* What a user's shard stores. */
+struct user_record {
+    struct id user;
+    struct bytes login; /* normalised */
+    uint64_t roles;
+    struct bytes hash;
+    uint64_t version; /* of the credentials: grows with every change of the password */
+    uint64_t created_ms;
+    bool has_display_name;
+    struct bytes display_name;
+};
+#define USER_RECORD_ENCODED_MAX 395
+#define USER_RECORD_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type user_record_type;
+
+struct session_record {
+    uint64_t sequence; /* of the refresh token that is good now */
+    uint64_t issued_ms;
+};
+#define SESSION_RECORD_ENCODED_MAX 21
+#define SESSION_RECORD_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type session_record_type;
+
 #endif

@@ -79,10 +79,13 @@ struct order {
     struct id actor;
     struct order_history *history; /* 0..24 */
     size_t history_count;
+    bool has_accept_by_ms;
+    uint64_t accept_by_ms; /* log time at which it expires unless accepted; absent: never */
+    bool keeps_stock; /* false once its units went back to the counters */
 };
 #define ORDER_LINES_COUNT_MAX 64
 #define ORDER_HISTORY_COUNT_MAX 24
-#define ORDER_ENCODED_MAX 9182
+#define ORDER_ENCODED_MAX 9194
 #define ORDER_ARENA_MAX (UINT64_C (0) \
     + 64 * sizeof (struct order_line) + ARENA_ALIGNMENT \
     + 24 * sizeof (struct order_history) + ARENA_ALIGNMENT)
@@ -177,7 +180,7 @@ extern const struct codec_type order_get_request_type;
 struct order_get_reply {
     struct order order;
 };
-#define ORDER_GET_REPLY_ENCODED_MAX 9184
+#define ORDER_GET_REPLY_ENCODED_MAX 9196
 #define ORDER_GET_REPLY_ARENA_MAX (UINT64_C (0) \
     + 1 * ORDER_ARENA_MAX)
 extern const struct codec_type order_get_reply_type;
@@ -207,7 +210,7 @@ struct order_list_reply {
     struct bytes page_token;
 };
 #define ORDER_LIST_REPLY_ORDERS_COUNT_MAX 1000
-#define ORDER_LIST_REPLY_ENCODED_MAX 9182609
+#define ORDER_LIST_REPLY_ENCODED_MAX 9194609
 #define ORDER_LIST_REPLY_ARENA_MAX (UINT64_C (0) \
     + 1000 * sizeof (struct order) + ARENA_ALIGNMENT \
     + 1000 * ORDER_ARENA_MAX)

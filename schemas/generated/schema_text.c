@@ -111,6 +111,21 @@ const char schema_text[] =
     "  ? &(page_token: 2) => page-token,\n"
     "}\n"
     "\n"
+    "; What a user's shard stores.\n"
+    "user-record = {\n"
+    "  &(user: 1) => principal-id,\n"
+    "  &(login: 2) => login-text,                   ; normalised\n"
+    "  &(roles: 3) => role-set,\n"
+    "  &(hash: 4) => password-hash,\n"
+    "  &(version: 5) => 1..18446744073709551615,    ; of the credentials: grows with every change of the password\n"
+    "  &(created_ms: 6) => time-ms,\n"
+    "  ? &(display_name: 7) => name-text,\n"
+    "}\n"
+    "session-record = {\n"
+    "  &(sequence: 1) => uint,                      ; of the refresh token that is good now\n"
+    "  &(issued_ms: 2) => time-ms,\n"
+    "}\n"
+    "\n"
     "method-auth-register = [ \"auth.Register\", 16, register-request, register-reply, \"write\", \"login:login\" ]\n"
     "method-auth-login = [ \"auth.Login\", 17, login-request, login-reply, \"write\", \"login:login\" ]\n"
     "method-auth-set-role = [ \"auth.SetRole\", 18, set-role-request, set-role-reply, \"write\", \"login:login\" ]\n"
@@ -557,6 +572,8 @@ const char schema_text[] =
     "  ? &(note: 12) => tstr .size (0..500),\n"
     "  &(actor: 13) => principal-id,\n"
     "  &(history: 14) => [0*24 order-history],\n"
+    "  ? &(accept_by_ms: 15) => time-ms,            ; log time at which it expires unless accepted; absent: never\n"
+    "  &(keeps_stock: 16) => bool,                  ; false once its units went back to the counters\n"
     "}\n"
     "\n"
     "order-place-request = {\n"
@@ -961,6 +978,7 @@ const struct codec_type *const codec_types[] = {
     &revoke_api_key_request_type,
     &ring_reply_type,
     &ring_request_type,
+    &session_record_type,
     &set_offer_state_request_type,
     &set_role_reply_type,
     &set_role_request_type,
@@ -972,12 +990,13 @@ const struct codec_type *const codec_types[] = {
     &token_claims_type,
     &transfer_leader_reply_type,
     &transfer_leader_request_type,
+    &user_record_type,
     &where_reply_type,
     &where_request_type,
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 103;
+const size_t codec_types_count = 105;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {
