@@ -128,7 +128,7 @@ struct gossip_send {
 };
 
 enum gossip_notice_type {
-    GOSSIP_NOTICE_MEMBER, /* `uuid`, `node`: `before` -> `after` (before 0: new to this node) */
+    GOSSIP_NOTICE_MEMBER, /* `uuid`, `node`: `before` -> `after`; 0: unknown; equal: a new incarnation */
     GOSSIP_NOTICE_HINT,   /* `node` leads `shard` in `term` */
     GOSSIP_NOTICE_EPOCH,  /* somebody has heard of ring epoch `epoch`: ask shard 0 */
 };
@@ -153,6 +153,7 @@ enum gossip_count {
     GOSSIP_COUNT_SEND_DROPPED,  /* more than the effects hold */
     GOSSIP_COUNT_PROBE_FAILED,
     GOSSIP_COUNT_REFUTED, /* the own suspicion or death, denied */
+    GOSSIP_COUNT_STALLED, /* this node stood still; its timers were moved on instead of blaming the others */
     GOSSIP_COUNTS,
 };
 
@@ -185,8 +186,9 @@ void gossip_destroy (struct gossip **gossip);
 /* One step. `effects` is emptied first. Never fails: what an event asks beyond the bounds is counted and dropped. */
 void gossip_step (struct gossip *gossip, const struct gossip_event *event, struct gossip_effects *effects);
 
-/* The shards that this node leads, told to the others with the next messages. Replaces the list before; more than
- * GOSSIP_SHARDS_MAX are cut. Pre: shard < GOSSIP_SHARDS_MAX, terms never go back for a shard. */
+/* The shards that this node leads, told to the others with the next messages. May name all of them or only the new
+ * ones: a lead ends when somebody leads in a later term. Shards from GOSSIP_SHARDS_MAX on and older terms are ignored.
+ * The step's `next_tick_ms` may be later than the leads deserve: step again soon. */
 struct gossip_lead {
     uint32_t shard;
     uint64_t term;
