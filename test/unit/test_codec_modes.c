@@ -136,7 +136,7 @@ static void test_codec_modes__lengths_that_lie_are_refused (void **state)
     check_both ("bb ffffffffffffffff", "", "has too many keys");
     check (CODEC_LENIENT, "a2 01 05 03 9b ffffffffffffffff", "", "is cut short");
     check (CODEC_LENIENT, "a2 01 05 03 bb ffffffffffffffff", "", "is cut short");
-    check (CODEC_LENIENT, "a2 01 05 03 bb 8000000000000001 00", "", "is cut short");
+    check (CODEC_LENIENT, "a2 01 05 03 bb 8000000000000001 00 00", "", "is cut short");
     check (CODEC_LENIENT, "a2 01 05 03 1c", "", "is not well-formed CBOR");
     check (CODEC_LENIENT, "a2 01 05 03 61ff", "", "is not valid UTF-8");
 }
@@ -185,6 +185,22 @@ static void check_sample (const char *hex, const char *path, const char *message
     assert_string_equal (error.message, message);
 }
 
+static void test_codec_modes__an_array_that_lies_takes_no_memory (void **state)
+{
+    (void) state;
+    uint8_t in[16];
+    uint64_t memory[32];
+    size_t len = sample_unhex ("a1 19012c 84 01", in);
+    struct sample value;
+    struct arena arena;
+    struct codec_error error;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (codec_decode (&sample_type, bytes_of (in, len), CODEC_LENIENT, &arena, &value, &error),
+        STATUS_INVALID_ARGUMENT);
+    assert_string_equal (error.path, "numbers");
+    assert_int_equal (arena.used, 0);
+}
+
 static void test_codec_modes__errors_name_the_element_to_blame (void **state)
 {
     (void) state;
@@ -215,6 +231,7 @@ int main (void)
         cmocka_unit_test (test_codec_modes__lengths_that_lie_are_refused),
         cmocka_unit_test (test_codec_modes__a_skipped_value_nests_sixteen_deep_at_most),
         cmocka_unit_test (test_codec_modes__sixteen_unknown_keys_at_most),
+        cmocka_unit_test (test_codec_modes__an_array_that_lies_takes_no_memory),
         cmocka_unit_test (test_codec_modes__errors_name_the_element_to_blame),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

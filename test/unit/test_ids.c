@@ -12,7 +12,7 @@
 
 static void test_id__lays_time_hash_and_random_out_big_endian (void **state)
 {
-    (void)state;
+    (void) state;
     struct id id = id_make (UINT64_C (0x0123456789ab), 0xcafebabe, UINT64_C (0xffff112233445566));
     char text[ID_TEXT_LEN + 1];
     id_format (&id, text);
@@ -23,7 +23,7 @@ static void test_id__lays_time_hash_and_random_out_big_endian (void **state)
 
 static void test_id__orders_by_time_first (void **state)
 {
-    (void)state;
+    (void) state;
     struct id early = id_make (1, 0xffffffff, 9), late = id_make (2, 0, 0);
     assert_true (id_compare (&early, &late) < 0);
     assert_true (id_compare (&late, &early) > 0);
@@ -36,7 +36,7 @@ static void test_id__orders_by_time_first (void **state)
 
 static void test_id__parses_what_it_formats_and_nothing_else (void **state)
 {
-    (void)state;
+    (void) state;
     struct id id = id_make (77, 88, 99), back = {{0}}, kept = id;
     char text[ID_TEXT_LEN + 1];
     id_format (&id, text);
@@ -68,7 +68,7 @@ static void check_login (const char *login, const char *wanted)
 
 static void test_login__has_one_spelling (void **state)
 {
-    (void)state;
+    (void) state;
     check_login ("Anna", "anna");
     check_login ("  ANNA@Example.Org \t", "anna@example.org");
     check_login ("A b", "a b");
@@ -83,7 +83,7 @@ static void test_login__has_one_spelling (void **state)
 
 static void test_login__is_at_most_64_bytes (void **state)
 {
-    (void)state;
+    (void) state;
     char login[80] = {0};
     memset (login, 'X', 65);
     check_login (login, NULL);
@@ -95,10 +95,10 @@ static void test_login__is_at_most_64_bytes (void **state)
 
 static void test_siphash__gives_the_papers_vectors (void **state)
 {
-    (void)state;
+    (void) state;
     uint8_t input[15];
     for (size_t i = 0; i < sizeof input; i++)
-        input[i] = (uint8_t)i;
+        input[i] = (uint8_t) i;
     uint64_t key0 = UINT64_C (0x0706050403020100), key1 = UINT64_C (0x0f0e0d0c0b0a0908);
     assert_int_equal (siphash24 (key0, key1, bytes_of (input, 15)), UINT64_C (0xa129ca6149be45e5));
     assert_int_equal (siphash24 (key0, key1, bytes_of (input, 0)), UINT64_C (0x726fdb47dd0e0e31));
@@ -109,20 +109,20 @@ static void test_siphash__gives_the_papers_vectors (void **state)
 
 static void test_placement_hash__is_siphash_of_the_prefixed_key (void **state)
 {
-    (void)state;
+    (void) state;
     assert_int_equal (
-        placement_hash_group (BYTES_LITERAL ("alps")), (uint32_t)siphash24 (0, 0, BYTES_LITERAL ("g:alps")));
+        placement_hash_group (BYTES_LITERAL ("alps")), (uint32_t) siphash24 (0, 0, BYTES_LITERAL ("g:alps")));
     assert_int_equal (
-        placement_hash_user (BYTES_LITERAL ("anna")), (uint32_t)siphash24 (0, 0, BYTES_LITERAL ("u:anna")));
+        placement_hash_user (BYTES_LITERAL ("anna")), (uint32_t) siphash24 (0, 0, BYTES_LITERAL ("u:anna")));
     assert_int_not_equal (placement_hash_user (BYTES_LITERAL ("anna")), placement_hash_group (BYTES_LITERAL ("anna")));
     struct id provider = id_make (UINT64_C (0x414243444546), 0, UINT64_C (0x616263646566));
     assert_int_equal (
-        placement_hash_provider (&provider), (uint32_t)siphash24 (0, 0, BYTES_LITERAL ("p:ABCDEFabcdef")));
+        placement_hash_provider (&provider), (uint32_t) siphash24 (0, 0, BYTES_LITERAL ("p:ABCDEFabcdef")));
 }
 
 static void test_placement_hash__of_a_provider_ignores_the_hash_in_its_id (void **state)
 {
-    (void)state;
+    (void) state;
     struct id draft = id_make (1700000000000, 0, 12345);
     uint32_t hash = placement_hash_provider (&draft);
     struct id id = id_make (1700000000000, hash, 12345);
@@ -132,7 +132,7 @@ static void test_placement_hash__of_a_provider_ignores_the_hash_in_its_id (void 
 /* Data placed by an older build must be found by this one. */
 static void test_placement_hash__never_changes (void **state)
 {
-    (void)state;
+    (void) state;
     assert_int_equal (placement_hash_group (BYTES_LITERAL ("alps")), 0x84b2a996);
     assert_int_equal (placement_hash_user (BYTES_LITERAL ("anna")), 0x3f2ceb79);
     assert_int_equal (placement_shard (0, 64), 1);
@@ -142,7 +142,7 @@ static void test_placement_hash__never_changes (void **state)
 
 static void test_checksum64__is_xxh64 (void **state)
 {
-    (void)state;
+    (void) state;
     assert_int_equal (checksum64 (0, BYTES_LITERAL ("")), UINT64_C (0xef46db3751d8e999));
     assert_int_equal (checksum64 (0, BYTES_LITERAL ("a")), UINT64_C (0xd24ec4f1a98c6e5b));
     assert_int_equal (checksum64 (0, BYTES_LITERAL ("abc")), UINT64_C (0x44bc2cf5ad770999));
@@ -153,31 +153,34 @@ static void test_checksum64__is_xxh64 (void **state)
 
 static void test_checksum64__sees_every_single_bit (void **state)
 {
-    (void)state;
+    (void) state;
     uint8_t data[77];
     for (size_t i = 0; i < sizeof data; i++)
-        data[i] = (uint8_t)(i * 37);
+        data[i] = (uint8_t) (i * 37);
     uint64_t sum = checksum64 (1, bytes_of (data, sizeof data));
     for (size_t bit = 0; bit < 8 * sizeof data; bit++) {
-        data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        data[bit / 8] ^= (uint8_t) (1u << (bit % 8));
         assert_int_not_equal (checksum64 (1, bytes_of (data, sizeof data)), sum);
-        data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        data[bit / 8] ^= (uint8_t) (1u << (bit % 8));
     }
     assert_int_equal (checksum64 (1, bytes_of (data, sizeof data)), sum);
 }
 
 static void test_arena__aligns_and_stops_at_its_end (void **state)
 {
-    (void)state;
-    uint8_t buffer[65];
+    (void) state;
+    _Alignas(8) uint8_t buffer[65];
     struct arena arena;
     arena_init (&arena, buffer + 1, 64);
+    assert_null (arena_alloc (&arena, 58)); /* the seven bytes up to the first aligned one are lost */
+    assert_non_null (arena_alloc (&arena, 57));
+    arena_reset (&arena);
     uint8_t *first = arena_alloc (&arena, 3);
     uint8_t *second = arena_alloc (&arena, 8);
     assert_non_null (first);
     assert_non_null (second);
-    assert_int_equal ((uintptr_t)first % 8, 0);
-    assert_int_equal ((uintptr_t)second % 8, 0);
+    assert_int_equal ((uintptr_t) first % 8, 0);
+    assert_int_equal ((uintptr_t) second % 8, 0);
     assert_true (second >= first + 3);
     size_t used = arena.used;
     assert_null (arena_alloc (&arena, 64));
