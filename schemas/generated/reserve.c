@@ -134,14 +134,21 @@ static const struct codec_field reservation_fields[] = {
      .count_min = 0, .count_max = 16,
      .count_expected = "must have 0..16 elements",
      .type = &reserve_event_type},
+    {.name = "prices_minor", .key = 14, .kind = CODEC_UINT,
+     .expected = "must be 0..1000000000000",
+     .offset = offsetof (struct reservation, prices_minor), .element_size = sizeof (uint64_t),
+     .array = true, .count_offset = offsetof (struct reservation, prices_minor_count),
+     .count_min = 1, .count_max = 16,
+     .count_expected = "must have 1..16 elements",
+     .min = UINT64_C (0), .max = UINT64_C (1000000000000)},
 };
 const struct codec_type reservation_type = {
     .name = "reservation",
     .fields = reservation_fields,
-    .field_count = 13,
+    .field_count = 14,
     .size = sizeof (struct reservation),
     .depth = 2,
-    .required = UINT64_C (0x18ff),
+    .required = UINT64_C (0x38ff),
     .encoded_max = RESERVATION_ENCODED_MAX,
     .arena_max = RESERVATION_ARENA_MAX,
 };

@@ -58,15 +58,19 @@ struct reservation {
     bool has_note;
     struct bytes note;
     struct id actor; /* who made it */
-    struct reserve_event *history; /* 0..16 */
+    struct reserve_event *history; /* 0..16; the first event and the last fifteen */
     size_t history_count;
+    uint64_t *prices_minor; /* 1..16; of a unit of each item, as they were when it was booked */
+    size_t prices_minor_count;
 };
 #define RESERVATION_ITEMS_COUNT_MAX 16
 #define RESERVATION_HISTORY_COUNT_MAX 16
-#define RESERVATION_ENCODED_MAX 5272
+#define RESERVATION_PRICES_MINOR_COUNT_MAX 16
+#define RESERVATION_ENCODED_MAX 5418
 #define RESERVATION_ARENA_MAX (UINT64_C (0) \
     + 16 * sizeof (struct reserve_item) + ARENA_ALIGNMENT \
-    + 16 * sizeof (struct reserve_event) + ARENA_ALIGNMENT)
+    + 16 * sizeof (struct reserve_event) + ARENA_ALIGNMENT \
+    + 16 * sizeof (uint64_t) + ARENA_ALIGNMENT)
 extern const struct codec_type reservation_type;
 
 struct reserve_create_request {
@@ -151,7 +155,7 @@ extern const struct codec_type reserve_get_request_type;
 struct reserve_get_reply {
     struct reservation reservation;
 };
-#define RESERVE_GET_REPLY_ENCODED_MAX 5274
+#define RESERVE_GET_REPLY_ENCODED_MAX 5420
 #define RESERVE_GET_REPLY_ARENA_MAX (UINT64_C (0) \
     + 1 * RESERVATION_ARENA_MAX)
 extern const struct codec_type reserve_get_reply_type;
@@ -179,7 +183,7 @@ struct reserve_list_reply {
     struct bytes page_token;
 };
 #define RESERVE_LIST_REPLY_RESERVATIONS_COUNT_MAX 1000
-#define RESERVE_LIST_REPLY_ENCODED_MAX 5272609
+#define RESERVE_LIST_REPLY_ENCODED_MAX 5418609
 #define RESERVE_LIST_REPLY_ARENA_MAX (UINT64_C (0) \
     + 1000 * sizeof (struct reservation) + ARENA_ALIGNMENT \
     + 1000 * RESERVATION_ARENA_MAX)
