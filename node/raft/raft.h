@@ -14,7 +14,7 @@
  * The caller's duties, each turn, in this order:
  *  1. Start writing `persist` (if persist.sequence != 0): hard state and entries in ONE atomic batch, entry `first`
  *     replacing everything at and above it; a `reset` drops the whole log first (R1, R2). Batches of a group are
- * written in the order of their sequence. At most RAFT_PERSISTS_MAX may be under way.
+ * written in the order of their sequence.
  *  2. Send `send_now` at once, while that batch is being written.
  *  3. Apply entries apply_first..apply_last in order, each exactly once, then report RAFT_APPLIED.
  *  4. Answer `reads`: an OK one when the state has applied >= index, a refused one with UNAVAILABLE.
@@ -50,7 +50,7 @@
 #define RAFT_MEMBERS_MAX 16          /* voters of both halves of a joint configuration, and learners */
 #define RAFT_ENTRY_BYTES_MAX 1048576 /* payload of one entry */
 #define RAFT_MESSAGE_ENTRIES_MAX 256 /* entries of one append */
-#define RAFT_PERSISTS_MAX 16         /* batches under way at once */
+#define RAFT_PERSISTS_MAX 16         /* batches under way that are told apart; there may be more */
 
 /* ---- configurations ---- */
 
@@ -266,7 +266,8 @@ struct raft;
 
 /* Makes a group from what the disk remembers. *out is the caller's, for raft_destroy.
  * INVALID_ARGUMENT: options or configuration out of bounds. DATA_LOSS: a gap, a wrong checksum or an undecodable
- * configuration among the entries, or applied beyond the log without options.suspect. RESOURCE_EXHAUSTED: no memory. */
+ * configuration among the entries, a term above the hard state's, or a state beyond the end of the log (it may contain
+ * what this log no longer knows: drop the state, or let the replica be replaced). RESOURCE_EXHAUSTED: no memory. */
 WARN_UNUSED enum status raft_new (
     const struct raft_options *options, const struct raft_stored *stored, uint64_t now_ms, struct raft **out);
 void raft_destroy (struct raft **raft);
@@ -283,6 +284,9 @@ WARN_UNUSED enum status raft_step (struct raft *raft, const struct raft_event *e
 
 /* Drops entries up to index from memory (duty 8). Pre: index <= applied. Below the first entry: nothing. */
 void raft_compact (struct raft *raft, uint64_t index);
+
+/* Whether RAFT_RESTORE of (index, term) will drop the log: always unless the log holds that very entry, synced. */
+bool raft_restore_resets (const struct raft *raft, uint64_t index, uint64_t term);
 
 /* When RAFT_TICK next has something to do, if nothing else happens. */
 uint64_t raft_deadline_ms (const struct raft *raft);
