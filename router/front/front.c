@@ -27,7 +27,7 @@ struct front {
 static uint16_t port_of (const char *endpoint)
 {
     const char *colon = strrchr (endpoint, ':');
-    return colon == NULL ? 0 : (uint16_t)strtoul (colon + 1, NULL, 10);
+    return colon == NULL ? 0 : (uint16_t) strtoul (colon + 1, NULL, 10);
 }
 
 static void set_defaults (struct front_options *options)
@@ -106,7 +106,7 @@ void front_destroy (struct front **self_p)
     zmq_msg_close (&front->identity);
     zmq_msg_close (&front->head);
     zmq_msg_close (&front->body);
-    zsock_destroy (&front->monitor);
+    safe_socket_monitor_stop (front->router, &front->monitor);
     zsock_destroy (&front->router);
     front_connections_destroy (&front->connections);
     free (front);
@@ -133,13 +133,13 @@ void front_watch (struct front *front)
     uint32_t event, fd;
     for (int i = 0; i < MONITOR_EVENTS_A_TURN && safe_socket_monitor_next (front->monitor, &event, &fd); i++) {
         if (event == ZMQ_EVENT_DISCONNECTED) {
-            front_connections_ended (front->connections, (int)fd);
+            front_connections_ended (front->connections, (int) fd);
         } else if (event == ZMQ_EVENT_ACCEPTED) {
-            front_connections_accepted (front->connections, (int)fd);
+            front_connections_accepted (front->connections, (int) fd);
             /* C4: a flood of connections costs the flood, not the clients that are in. */
-            if (front_connections_count (front->connections) > front->options.connections_max &&
-                front_connections_cut (
-                    front->connections, (int)fd, front_connections_generation (front->connections, (int)fd)))
+            bool full = front_connections_count (front->connections) > front->options.connections_max;
+            if ((full || !front->accepting) && front_connections_cut (front->connections, (int) fd,
+                                                   front_connections_generation (front->connections, (int) fd)))
                 front->stats.connections_cut++;
         }
     }
@@ -155,7 +155,7 @@ void front_tick (struct front *front)
 static void take_client (struct front *front, struct front_client *client, bool delimiter)
 {
     client->delimiter = delimiter;
-    client->identity_len = (uint8_t)zmq_msg_size (&front->identity);
+    client->identity_len = (uint8_t) zmq_msg_size (&front->identity);
     memcpy (client->identity, zmq_msg_data (&front->identity), client->identity_len);
     client->fd = zmq_msg_get (&front->head, ZMQ_SRCFD);
     client->generation = front_connections_generation (front->connections, client->fd);
@@ -205,7 +205,7 @@ static void refuse (struct front *front, const struct front_client *client, cons
         .message = bytes_text (message),
     };
     enum status status = front_reply (front, client, &header, (struct bytes){0});
-    (void)status; /* counted there; a client that sends garbage and leaves is owed nothing */
+    (void) status; /* counted there; a client that sends garbage and leaves is owed nothing */
 }
 
 enum status front_receive (struct front *front, struct front_request *request)
@@ -293,10 +293,8 @@ enum status front_reply (
 
 void front_stop_accepting (struct front *front)
 {
-    if (!front->accepting)
-        return;
+    /* Unbinding would end the connections that are up as well: ZeroMQ's listener owns their sessions. */
     front->accepting = false;
-    zmq_unbind (front->raw, front->endpoint);
 }
 
 void front_stats (const struct front *front, struct front_stats *stats)

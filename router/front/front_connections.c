@@ -88,12 +88,12 @@ static bool is_own (const struct front_connections *self, int fd)
     struct sockaddr_storage local;
     socklen_t len = sizeof local;
     memset (&local, 0, sizeof local);
-    if (getsockname (fd, (struct sockaddr *)&local, &len) != 0)
+    if (getsockname (fd, (struct sockaddr *) &local, &len) != 0)
         return false;
     if (local.ss_family == AF_INET)
-        return ntohs (((struct sockaddr_in *)&local)->sin_port) == self->port;
+        return ntohs (((struct sockaddr_in *) &local)->sin_port) == self->port;
     if (local.ss_family == AF_INET6)
-        return ntohs (((struct sockaddr_in6 *)&local)->sin6_port) == self->port;
+        return ntohs (((struct sockaddr_in6 *) &local)->sin6_port) == self->port;
     return false;
 }
 

@@ -14,7 +14,7 @@ static bool head (struct bytes in, size_t *at, uint8_t *major, uint64_t *value)
     }
     if (info > 27)
         return false;
-    size_t width = (size_t)1 << (info - 24);
+    size_t width = (size_t) 1 << (info - 24);
     if (in.len - *at < width)
         return false;
     uint64_t number = 0;

@@ -52,15 +52,15 @@ zsock_t *safe_socket_new (const struct safe_socket_options *options)
     if (socket == NULL)
         return NULL;
     zsock_set_linger (socket, 0);
-    zsock_set_sndhwm (socket, (int)options->send_queue_max);
-    zsock_set_rcvhwm (socket, (int)options->receive_queue_max);
-    zsock_set_maxmsgsize (socket, (int)options->frame_bytes_max);
+    zsock_set_sndhwm (socket, (int) options->send_queue_max);
+    zsock_set_rcvhwm (socket, (int) options->receive_queue_max);
+    zsock_set_maxmsgsize (socket, (int) options->frame_bytes_max);
     zsock_set_handshake_ivl (socket, HANDSHAKE_MS);
     zsock_set_backlog (socket, BACKLOG);
     if (options->heartbeat_ms != 0) {
-        zsock_set_heartbeat_ivl (socket, (int)options->heartbeat_ms);
-        zsock_set_heartbeat_timeout (socket, (int)options->heartbeat_ms * 3);
-        zsock_set_heartbeat_ttl (socket, (int)options->heartbeat_ms * 3);
+        zsock_set_heartbeat_ivl (socket, (int) options->heartbeat_ms);
+        zsock_set_heartbeat_timeout (socket, (int) options->heartbeat_ms * 3);
+        zsock_set_heartbeat_ttl (socket, (int) options->heartbeat_ms * 3);
     }
     if (options->type == ZMQ_ROUTER) {
         zsock_set_router_mandatory (socket, 1);
@@ -69,9 +69,9 @@ zsock_t *safe_socket_new (const struct safe_socket_options *options)
         zsock_set_immediate (socket, 1);
         zsock_set_connect_timeout (socket, CONNECT_TIMEOUT_MS);
         if (options->reconnect_ms != 0)
-            zsock_set_reconnect_ivl (socket, (int)options->reconnect_ms);
+            zsock_set_reconnect_ivl (socket, (int) options->reconnect_ms);
         if (options->reconnect_max_ms != 0)
-            zsock_set_reconnect_ivl_max (socket, (int)options->reconnect_max_ms);
+            zsock_set_reconnect_ivl_max (socket, (int) options->reconnect_max_ms);
     }
     set_curve (socket, options);
     return socket;
@@ -111,9 +111,19 @@ zsock_t *safe_socket_monitor (zsock_t *socket, const char *name, int events)
     if (monitor == NULL)
         return NULL;
     zsock_set_linger (monitor, 0);
+    /* No bound here: at one, ZeroMQ's IO thread would wait for this thread. Events are few and small. */
+    zsock_set_rcvhwm (monitor, 0);
     if (zmq_connect (zsock_resolve (monitor), endpoint) != 0)
-        zsock_destroy (&monitor);
+        safe_socket_monitor_stop (socket, &monitor);
     return monitor;
+}
+
+void safe_socket_monitor_stop (zsock_t *socket, zsock_t **monitor)
+{
+    if (*monitor == NULL)
+        return;
+    zmq_socket_monitor (zsock_resolve (socket), NULL, 0);
+    zsock_destroy (monitor);
 }
 
 bool safe_socket_monitor_next (zsock_t *monitor, uint32_t *event, uint32_t *value)

@@ -49,8 +49,12 @@ WARN_UNUSED enum status safe_socket_bind (
     zsock_t *socket, const char *endpoint, char *bound, char *error, size_t error_size);
 
 /* Sends what happens to the connections of `socket` to the returned PAIR socket: see zmq_socket_monitor (3). `name` is
- * unique in the process. NULL: out of memory or descriptors. The caller destroys it before the socket. */
+ * unique in the process. NULL: out of memory or descriptors. It ends with safe_socket_monitor_stop, before the socket. */
 zsock_t *safe_socket_monitor (zsock_t *socket, const char *name, int events);
+
+/* Ends a monitor and nulls it; NULL is fine. Destroying the PAIR alone would leave ZeroMQ's IO thread blocked for ever in
+ * the next event. */
+void safe_socket_monitor_stop (zsock_t *socket, zsock_t **monitor);
 
 /* The next event of a monitor: false when there is none. `value` is the descriptor for most events. */
 bool safe_socket_monitor_next (zsock_t *monitor, uint32_t *event, uint32_t *value);
