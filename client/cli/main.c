@@ -1,0 +1,97 @@
+/* maitre: the command line. Finds the command, takes the options that all commands share.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/cli/cli.h"
+
+static const struct cli_command commands[] = {
+    {"bench", "measure a running cluster", cli_bench},
+};
+
+static void print_usage (FILE *out)
+{
+    fputs ("maitre COMMAND ...     talks to a maitred cluster\n\nCommands\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf (out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fputs ("\nOptions of every command\n"
+           "  --cluster FILE      the cluster's client file (MAITRE_CLUSTER)\n"
+           "  --endpoints LIST    tcp://host:port,... instead of a file, without encryption (MAITRE_ENDPOINTS)\n"
+           "  --token TOKEN       an access token or API key (MAITRE_TOKEN)\n"
+           "  --token-file FILE   the same, from the first line of a file\n"
+           "  --timeout MS        how long to try (5000)\n"
+           "  --request-id ID     repeat a write under the id of its first try\n"
+           "  --node N            ask this node and no other\n"
+           "  --json              one JSON object on standard output\n"
+           "  --help              about a command\n"
+           "\n"
+           "Exit codes: 0 ok, 1 failed or unhealthy, 2 usage, 3 not found, 4 conflict or precondition,\n"
+           "  5 outcome unknown, 6 unavailable, 7 not allowed, 9 bench verify found a violation\n"
+           "\n"
+           "Example: maitre bench reserve --clients 64 --json\n",
+        out);
+}
+
+static int read_token_file (struct cli *cli, const char *path)
+{
+    FILE *file = fopen (path, "re");
+    if (file == NULL)
+        return cli_complain (CLI_USAGE, "cannot read the token file %s: %s", path, strerror (errno));
+    bool got = fgets (cli->token_file, sizeof cli->token_file, file) != NULL;
+    fclose (file);
+    cli->token_file[strcspn (cli->token_file, "\r\n")] = '\0';
+    if (!got || cli->token_file[0] == '\0')
+        return cli_complain (CLI_USAGE, "the token file %s is empty; put the token on its first line", path);
+    cli->token = cli->token_file;
+    return CLI_OK;
+}
+
+static int take_options (struct cli *cli)
+{
+    bool bad = false;
+    cli->json = cli_take_flag (cli, "--json");
+    cli->help = cli_take_flag (cli, "--help");
+    cli->cluster_file = cli_take (cli, "--cluster", &bad);
+    cli->endpoints = cli_take (cli, "--endpoints", &bad);
+    cli->token = cli_take (cli, "--token", &bad);
+    const char *token_file = cli_take (cli, "--token-file", &bad);
+    const char *request_id = cli_take (cli, "--request-id", &bad);
+    cli->timeout_ms = (uint32_t) cli_take_number (cli, "--timeout", 0, 1, 3600000, &bad);
+    cli->node = (uint32_t) cli_take_number (cli, "--node", 0, 1, 65535, &bad);
+    if (bad)
+        return CLI_USAGE;
+    if (request_id != NULL) {
+        if (maitre_id_parse (request_id, &cli->request_id) != MAITRE_OK)
+            return cli_complain (CLI_USAGE, "--request-id must be 32 hexadecimal digits");
+        cli->has_request_id = true;
+    }
+    return token_file != NULL ? read_token_file (cli, token_file) : CLI_OK;
+}
+
+int main (int argc, char **argv)
+{
+    struct cli cli = {.argc = argc - 1, .argv = argv + 1};
+    if (argc < 1)
+        return CLI_USAGE;
+    if (argc > 1 && strcmp (argv[1], "--version") == 0) {
+        printf ("maitre %d.%d.%d\n", MAITRE_VERSION_MAJOR, MAITRE_VERSION_MINOR, MAITRE_VERSION_PATCH);
+        return CLI_OK;
+    }
+    int code = take_options (&cli);
+    if (code != CLI_OK)
+        return code;
+    if (cli.argc == 0) {
+        print_usage (cli.help ? stdout : stderr);
+        return cli.help ? CLI_OK : CLI_USAGE;
+    }
+    const char *group = cli.argv[0];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp (commands[i].name, group) == 0) {
+            cli.argv++;
+            cli.argc--;
+            return commands[i].run (&cli);
+        }
+    }
+    return cli_complain (CLI_USAGE, "there is no command %s; see maitre --help", group);
+}
