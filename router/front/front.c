@@ -46,7 +46,6 @@ static void set_defaults (struct front_options *options)
 
 static enum status open_socket (struct front *front, char *error, size_t error_size)
 {
-    static unsigned serial;
     struct safe_socket_options options = {
         .type = ZMQ_ROUTER,
         .send_queue_max = front->options.send_queue_max,
@@ -63,9 +62,7 @@ static enum status open_socket (struct front *front, char *error, size_t error_s
         return STATUS_RESOURCE_EXHAUSTED;
     }
     front->raw = zsock_resolve (front->router);
-    char name[32];
-    snprintf (name, sizeof name, "front-%u", __atomic_add_fetch (&serial, 1, __ATOMIC_RELAXED));
-    front->monitor = safe_socket_monitor (front->router, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
+    front->monitor = safe_socket_monitor (front->router, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
     if (front->monitor == NULL) {
         snprintf (error, error_size, "no memory or descriptors to watch the clients' socket: raise ulimit -n");
         return STATUS_RESOURCE_EXHAUSTED;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,10 +102,12 @@ enum status safe_socket_bind (zsock_t *socket, const char *endpoint, char *bound
     return STATUS_OK;
 }
 
-zsock_t *safe_socket_monitor (zsock_t *socket, const char *name, int events)
+zsock_t *safe_socket_monitor (zsock_t *socket, int events)
 {
+    /* Never used twice: ZeroMQ gives an address free some time after its socket was closed. */
+    static atomic_uint serial;
     char endpoint[64];
-    snprintf (endpoint, sizeof endpoint, "inproc://monitor-%s", name);
+    snprintf (endpoint, sizeof endpoint, "inproc://monitor-%u", atomic_fetch_add (&serial, 1));
     if (zmq_socket_monitor (zsock_resolve (socket), endpoint, events) != 0)
         return NULL;
     zsock_t *monitor = zsock_new (ZMQ_PAIR);

@@ -48,9 +48,8 @@ zsock_t *safe_socket_new (const struct safe_socket_options *options);
 WARN_UNUSED enum status safe_socket_bind (
     zsock_t *socket, const char *endpoint, char *bound, char *error, size_t error_size);
 
-/* Sends what happens to the connections of `socket` to the returned PAIR socket: see zmq_socket_monitor (3). `name` is
- * unique in the process. NULL: out of memory or descriptors. It ends with safe_socket_monitor_stop, before the socket. */
-zsock_t *safe_socket_monitor (zsock_t *socket, const char *name, int events);
+/* Sends what happens to the connections of `socket` to the returned PAIR socket: see zmq_socket_monitor (3). NULL: out of memory or descriptors. It ends with safe_socket_monitor_stop, before the socket. */
+zsock_t *safe_socket_monitor (zsock_t *socket, int events);
 
 /* Ends a monitor and nulls it; NULL is fine. Destroying the PAIR alone would leave ZeroMQ's IO thread blocked for ever in
  * the next event. */
