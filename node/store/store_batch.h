@@ -30,8 +30,11 @@ WARN_UNUSED enum status store_batch_remove (struct store_batch *batch, struct by
 
 size_t store_batch_count (const struct store_batch *batch);
 size_t store_batch_bytes (const struct store_batch *batch);
-uint64_t store_batch_applied_index (const struct store_batch *batch);
 uint32_t store_batch_shard (const struct store_batch *batch);
+uint64_t store_batch_replica (const struct store_batch *batch);
+uint32_t store_batch_generation (const struct store_batch *batch);
+uint64_t store_batch_applied_index (const struct store_batch *batch);
+uint64_t store_batch_applied_term (const struct store_batch *batch);
 
 /* Sorts by key (asserts invariant 1); after it only store_batch_at, which gives the i-th change. Flush thread. */
 void store_batch_sort (struct store_batch *batch);

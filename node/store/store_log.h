@@ -69,7 +69,8 @@ WARN_UNUSED enum status store_turn_remove (struct store_turn *turn, uint32_t sha
 /* Writes and syncs the turn. Writer thread only. On OK everything in it survives a power loss, and the turn may be
  * reset. DATA_LOSS: this or an earlier write failed; the outcome is unknown, the store is latched and (if the disk
  * still lets it) suspect: answer nobody and end the process. INVALID_ARGUMENT: an entry leaves a gap behind its
- * replica's log, or names a removed replica: a bug of the caller, nothing was written and nothing is latched. */
+ * replica's log, or names a removed replica: a bug of the caller; RESOURCE_EXHAUSTED: out of memory. After these two nothing was written and
+ * nothing is latched. */
 WARN_UNUSED enum status store_turn_commit (struct store_turn *turn, struct store_error *error);
 
 /* Number that the last OK commit of this turn got; 0 before. */

@@ -3,6 +3,8 @@
  * Room: node/store. It has no WAL: a write-back becomes one sorted SST file that is synced and taken in whole, so it is
  * either there with its applied indexes or not at all, and durable when the call returns; the log replays the rest.
  * Keys on disk: shard u32 | replica u64 | generation u32 | kind u8 (0 applied index, 1 data) | the table's key.
+ * A chunk: format u16 (1) | last u16 | shard u32 | number u32 | index u64 | term u64 | count u32 | count times (key bytes
+ * u16 | value bytes u32 | key | value) | checksum64 of all in front of it; big-endian, keys ascending across chunks.
  * Thread safety: write, sweep, import on one flush thread; get, scan, applied, and snapshots on any thread.
  * Source: design.md "Disk"; faults.md R13, R14.
  *
@@ -21,7 +23,7 @@
 
 /* Writes back n batches (at most one per replica) in one atomic, durable step; takes none of them over. Flush thread.
  * On OK each one's applied index is durable, and the tables may be told (table_write_back_done).
- * DATA_LOSS: the database failed: end the process (the log replays). */
+ * DATA_LOSS, INTERNAL: the database or its disk failed, nothing was taken in: end the process (the log replays). */
 WARN_UNUSED enum status store_state_write (
     struct store *store, struct store_batch *const *batches, size_t n, struct store_error *error);
 
@@ -43,10 +45,14 @@ WARN_UNUSED enum status store_cursor_open (struct store *store, uint32_t shard, 
 WARN_UNUSED enum status store_cursor_next (struct store_cursor *cursor, struct bytes *key, struct bytes *value);
 void store_cursor_close (struct store_cursor **cursor);
 
-/* Deletes the state of removed replicas and of generations that are not live, at most `max` of them; *left tells
- * whether there may be more. Not while an import runs for a replica of this store. Flush thread. DATA_LOSS, INTERNAL.
- */
-WARN_UNUSED enum status store_state_sweep (struct store *store, size_t max, bool *left);
+/* Deletes the state of removed replicas and of generations that are not live, at most `max` of them; *left tells whether
+ * there may be more. Does nothing while an import is open. Flush thread. DATA_LOSS, INTERNAL. */
+WARN_UNUSED enum status store_state_sweep (struct store *store, size_t max, bool *left, struct store_error *error);
+
+/* The number of an empty generation above the live one, for a replica that starts over: a damaged one, with
+ * store_turn_install (index 0, keep_log false), waits for its leader's entries or snapshot. Flush thread. INTERNAL. */
+WARN_UNUSED enum status store_state_fresh (
+    struct store *store, uint32_t shard, uint64_t replica, uint32_t *generation, struct store_error *error);
 
 /* ---- export: the replica's last written-back cut, in chunks ---- */
 
@@ -79,12 +85,14 @@ WARN_UNUSED enum status store_import_chunk (struct store_import *import, struct 
 /* Number of the chunk that comes next: where a sender resumes. */
 uint32_t store_import_chunk_next (const struct store_import *import);
 
-/* After the last chunk: everything is durable under *generation, which store_turn_install makes live. Until that turn
- * is committed the old generation is; a crash in between leaves the old one. FAILED_PRECONDITION before the last chunk.
- */
-WARN_UNUSED enum status store_import_finish (struct store_import *import, uint32_t *generation);
+/* After the last chunk: everything is durable under *generation, which store_turn_install makes live. Until that turn is
+ * committed the old generation is; a crash in between leaves the old one. FAILED_PRECONDITION before the last chunk;
+ * DATA_LOSS, INTERNAL: the database or its disk failed. */
+WARN_UNUSED enum status store_import_finish (
+    struct store_import *import, uint32_t *generation, struct store_error *error);
 
-/* Closes; without a finish before it, everything imported is dropped. */
+/* Closes; without a finish before it, everything imported is dropped. After a finish: once the install is committed, for
+ * a sweep would take the new generation for garbage. */
 void store_import_close (struct store_import **import);
 
 #endif

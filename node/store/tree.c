@@ -24,13 +24,13 @@ struct tree_path {
 static struct tree_inner *as_inner (struct tree_node *node)
 {
     maitre_assert (node->level > 0);
-    return (struct tree_inner *)(void *)node;
+    return (struct tree_inner *) (void *) node;
 }
 
 static struct tree_leaf *as_leaf (struct tree_node *node)
 {
     maitre_assert (node->level == 0);
-    return (struct tree_leaf *)(void *)node;
+    return (struct tree_leaf *) (void *) node;
 }
 
 static size_t node_bytes (unsigned level)
@@ -45,7 +45,7 @@ static struct tree_node *node_new (unsigned level)
         return NULL;
     node->count = 0;
     node->skip = 0;
-    node->level = (uint8_t)level;
+    node->level = (uint8_t) level;
     if (level == 0)
         as_leaf (node)->prev = as_leaf (node)->next = NULL;
     return node;
@@ -65,15 +65,15 @@ static size_t entry_bytes (const struct tree_entry *entry)
 static struct tree_entry *entry_new (struct bytes key, size_t value_len)
 {
     size_t size = sizeof (struct tree_entry) + key.len + value_len;
-    size_t rounded = (size + 15) & ~(size_t)15;
+    size_t rounded = (size + 15) & ~(size_t) 15;
     struct tree_entry *entry = malloc (rounded);
     if (entry == NULL)
         return NULL;
-    *entry = (struct tree_entry){.key_len = (uint16_t)key.len};
+    *entry = (struct tree_entry){.key_len = (uint16_t) key.len};
     if (key.len > 0)
         memcpy (entry->key, key.data, key.len);
     entry->value = entry->key + key.len;
-    entry->value_room = (uint32_t)(rounded - sizeof *entry - key.len);
+    entry->value_room = (uint32_t) (rounded - sizeof *entry - key.len);
     return entry;
 }
 
@@ -272,7 +272,7 @@ bool tree_set_value (struct tree *tree, struct tree_entry *entry, struct bytes v
 {
     maitre_assert (value.len <= UINT32_MAX / 2);
     if (value.len > entry->value_room) {
-        size_t room = (value.len + 15) & ~(size_t)15;
+        size_t room = (value.len + 15) & ~(size_t) 15;
         uint8_t *block = malloc (room);
         if (block == NULL)
             return false;
@@ -281,12 +281,12 @@ bool tree_set_value (struct tree *tree, struct tree_entry *entry, struct bytes v
         if (!value_inside (entry))
             free (entry->value);
         entry->value = block;
-        entry->value_room = (uint32_t)room;
+        entry->value_room = (uint32_t) room;
         tree->bytes += entry_bytes (entry);
     } else if (value.len > 0) {
         memmove (entry->value, value.data, value.len);
     }
-    entry->value_len = (uint32_t)value.len;
+    entry->value_len = (uint32_t) value.len;
     return true;
 }
 

@@ -29,7 +29,7 @@ static unsigned prefix_lower (const uint64_t *prefixes, unsigned count, uint64_t
         base = base[half - 1] < prefix ? base + half : base;
         count -= half;
     }
-    return (unsigned)(base - prefixes) + (count == 1 && *base < prefix);
+    return (unsigned) (base - prefixes) + (count == 1 && *base < prefix);
 }
 
 unsigned tree_node_search (const struct tree_node *node, struct bytes key, bool *found)
@@ -75,7 +75,7 @@ void tree_node_refit (struct tree_node *node)
             skip++;
         memcpy (node->common, first.data, skip);
     }
-    node->skip = (uint8_t)skip;
+    node->skip = (uint8_t) skip;
     for (unsigned i = 0; i < node->count; i++)
         node->prefix[i] = prefix_of (tree_key (node->entry[i]), skip);
 }
@@ -116,9 +116,9 @@ void tree_node_move (struct tree_node *to, unsigned to_slot, struct tree_node *f
     maitre_assert (from_slot + n <= from->count);
     memmove (to->entry + to_slot + n, to->entry + to_slot, (to->count - to_slot) * sizeof *to->entry);
     memcpy (to->entry + to_slot, from->entry + from_slot, n * sizeof *to->entry);
-    to->count = (uint16_t)(to->count + n);
+    to->count = (uint16_t) (to->count + n);
     memmove (from->entry + from_slot, from->entry + from_slot + n, (from->count - from_slot - n) * sizeof *from->entry);
-    from->count = (uint16_t)(from->count - n);
+    from->count = (uint16_t) (from->count - n);
     tree_node_refit (to);
     tree_node_refit (from);
 }

@@ -1,0 +1,37 @@
+/* One sorted file on its way into the state database: written, synced, and taken in whole.
+ *
+ * Room: node/store, private. Flush thread. Until sst_ingest returns OK nothing of it is visible; a file that a crash left
+ * behind is deleted at the next start.
+ */
+#ifndef MAITRED_NODE_STORE_SST_H
+#define MAITRED_NODE_STORE_SST_H
+
+#include "node/store/state_key.h"
+#include "node/store/store_internal.h"
+
+struct sst {
+    struct store *store;
+    char *path;
+    rocksdb_envoptions_t *env;
+    rocksdb_sstfilewriter_t *writer;
+};
+
+/* INTERNAL. Pair with sst_close whatever happens. */
+WARN_UNUSED enum status sst_open (struct sst *sst, struct store *store, struct store_error *error);
+
+/* Keys ascend strictly. INTERNAL when the disk refuses. */
+WARN_UNUSED enum status sst_put (
+    struct sst *sst, const struct state_key *key, struct bytes value, struct store_error *error);
+WARN_UNUSED enum status sst_remove (struct sst *sst, const struct state_key *key, struct store_error *error);
+
+/* The applied index of a generation, which goes in front of its data. */
+WARN_UNUSED enum status sst_put_applied (struct sst *sst, uint32_t shard, uint64_t replica, uint32_t generation,
+    uint64_t index, uint64_t term, struct store_error *error);
+
+/* Syncs the file and makes it part of the database. DATA_LOSS, INTERNAL. */
+WARN_UNUSED enum status sst_ingest (struct sst *sst, struct store_error *error);
+
+/* Deletes the file unless it was taken in. */
+void sst_close (struct sst *sst);
+
+#endif

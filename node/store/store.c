@@ -1,0 +1,261 @@
+#include "node/store/store_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "node/store/wal.h"
+#include "schemas/runtime/assert.h"
+#include "schemas/runtime/checksum.h"
+
+#define INCARNATION_FILE "incarnation"
+
+static bool make_sub_dir (const char *dir)
+{
+    return mkdir (dir, 0700) == 0 || errno == EEXIST;
+}
+
+/* Tells a torn tail from rot before RocksDB sees the files, and cuts the former: it would refuse, or worse, not notice.
+ * The suspect mark goes first (invariant 5). */
+static enum status mend_log (struct store *store, struct store_error *error)
+{
+    struct wal_report report;
+    enum status status = wal_inspect (store->log_dir, &report, error);
+    if (status != STATUS_OK || report.condition == WAL_WHOLE)
+        return status;
+    if (report.condition == WAL_ROT)
+        return store_fail (error, STATUS_DATA_LOSS,
+            "log/%06" PRIu64 ".log is damaged behind byte %" PRIu64 " of %" PRIu64 ", and valid records follow: synced "
+            "turns of all shards rotted",
+            report.file, report.offset, report.size);
+    char reason[160];
+    snprintf (reason, sizeof reason, "a torn tail was cut: log/%06" PRIu64 ".log from byte %" PRIu64 " of %" PRIu64,
+        report.file, report.offset, report.size);
+    status = folder_suspect_set (&store->folder, reason);
+    if (status != STATUS_OK)
+        return store_fail (error, status, "cannot mark the folder suspect before cutting a torn tail");
+    return wal_cut (store->log_dir, &report, error);
+}
+
+static enum status make_dirs (struct store *store, struct store_error *error)
+{
+    const char *dir = store->folder.dir;
+    store->log_dir = small_file_path (dir, "log");
+    store->state_dir = small_file_path (dir, "state");
+    store->ingest_dir = small_file_path (dir, "ingest");
+    store->files_dir = small_file_path (dir, "files");
+    if (store->log_dir == NULL || store->state_dir == NULL || store->ingest_dir == NULL || store->files_dir == NULL)
+        return store_fail (error, STATUS_INTERNAL, "out of memory");
+    if (!make_sub_dir (store->ingest_dir) || !make_sub_dir (store->files_dir))
+        return store_fail (error, STATUS_INTERNAL, "cannot make folders in %s: %s", dir, strerror (errno));
+    return small_file_sync_dir (dir);
+}
+
+static enum status open_databases (struct store *store, bool *created, struct store_error *error)
+{
+    *created = !store->folder.ready;
+    if (*created) {
+        enum status status = folder_set_aside (&store->folder, error);
+        if (status != STATUS_OK)
+            return status;
+        folder_mark (&store->folder, 0);
+    } else if (!small_file_exists (store->log_dir, "CURRENT") || !small_file_exists (store->state_dir, "CURRENT")) {
+        return store_fail (error, STATUS_DATA_LOSS, "%s lost its %s database", store->folder.dir,
+            small_file_exists (store->log_dir, "CURRENT") ? "state" : "log");
+    }
+    enum status status = mend_log (store, error);
+    if (status == STATUS_OK)
+        status = database_open_log (store, *created, error);
+    if (status == STATUS_OK)
+        status = database_open_state (store, *created, error);
+    if (status == STATUS_OK && *created)
+        status = folder_set_ready (&store->folder, true, false, error);
+    return status;
+}
+
+enum status store_open (
+    const char *dir, const struct store_options *options, struct store **out, bool *created, struct store_error *error)
+{
+    struct store *store = calloc (1, sizeof *store);
+    if (store == NULL)
+        return store_fail (error, STATUS_INTERNAL, "out of memory");
+    store->options = *options;
+    if (store->options.turn_bytes_max == 0)
+        store->options.turn_bytes_max = 64 * 1024 * 1024;
+    pthread_mutex_init (&store->lock, NULL);
+    enum status status = folder_open (&store->folder, dir, options, error);
+    bool made = false;
+    if (status == STATUS_OK)
+        status = make_dirs (store, error);
+    if (status == STATUS_OK)
+        status = open_databases (store, &made, error);
+    if (status == STATUS_OK)
+        status = store_state_forget_ingest (store, error);
+    if (status != STATUS_OK) {
+        store_close (&store);
+        return status;
+    }
+    if (created != NULL)
+        *created = made;
+    *out = store;
+    return STATUS_OK;
+}
+
+void store_close (struct store **store_at)
+{
+    struct store *store = *store_at;
+    if (store == NULL)
+        return;
+    maitre_assert (atomic_load (&store->readers) == 0); /* RocksDB aborts on a live iterator */
+    if (store->recovered && !atomic_load (&store->failed))
+        folder_mark (&store->folder, store->turn_last);
+    database_close (&store->log);
+    database_close (&store->state);
+    folder_close (&store->folder);
+    registry_close (&store->registry);
+    pthread_mutex_destroy (&store->lock);
+    free (store->turn_bytes);
+    free (store->log_dir);
+    free (store->state_dir);
+    free (store->ingest_dir);
+    free (store->files_dir);
+    free (store);
+    *store_at = NULL;
+}
+
+enum status store_quarantine (const char *dir, const struct store_options *options, struct store_error *error)
+{
+    struct folder folder;
+    enum status status = folder_open (&folder, dir, options, error);
+    if (status != STATUS_OK)
+        return status;
+    /* The identity first: from then on what lies in log/ and state/ belongs to nobody, whenever this is interrupted. */
+    status = folder_set_ready (&folder, false, true, error);
+    if (status == STATUS_OK)
+        status = folder_set_aside (&folder, error);
+    if (status == STATUS_OK && folder_suspect_clear (&folder) != STATUS_OK)
+        status = store_fail (error, STATUS_INTERNAL, "cannot remove %s/SUSPECT", dir);
+    folder_close (&folder);
+    return status;
+}
+
+const struct store_identity *store_identity (const struct store *store)
+{
+    return &store->folder.identity;
+}
+
+bool store_suspect (const struct store *store, const char **reason)
+{
+    if (reason != NULL)
+        *reason = store->folder.reason;
+    return store->folder.suspect;
+}
+
+enum status store_suspect_set (struct store *store, const char *reason)
+{
+    return folder_suspect_set (&store->folder, reason);
+}
+
+enum status store_suspect_clear (struct store *store)
+{
+    maitre_assert (!atomic_load (&store->failed));
+    return folder_suspect_clear (&store->folder);
+}
+
+static bool name_good (const char *name)
+{
+    size_t len = strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+    return len > 0 && len <= STORE_FILE_NAME_LEN_MAX && name[len] == 0;
+}
+
+enum status store_file_put (struct store *store, const char *name, struct bytes content)
+{
+    if (!name_good (name) || content.len > STORE_FILE_BYTES_MAX)
+        return STATUS_INVALID_ARGUMENT;
+    uint8_t *sealed = malloc (content.len + 8);
+    if (sealed == NULL)
+        return STATUS_INTERNAL;
+    bytes_put_u64 (sealed, checksum64 (checksum64 (0, bytes_text (name)), content));
+    if (content.len > 0)
+        memcpy (sealed + 8, content.data, content.len);
+    enum status status = small_file_write (store->files_dir, name, bytes_of (sealed, content.len + 8));
+    free (sealed);
+    return status;
+}
+
+enum status store_file_get (struct store *store, const char *name, uint8_t **data, size_t *len)
+{
+    if (!name_good (name))
+        return STATUS_NOT_FOUND;
+    enum status status = small_file_read (store->files_dir, name, STORE_FILE_BYTES_MAX + 8, data, len);
+    if (status != STATUS_OK)
+        return status;
+    if (*len < 8 ||
+        bytes_get_u64 (*data) != checksum64 (checksum64 (0, bytes_text (name)), bytes_of (*data + 8, *len - 8))) {
+        free (*data);
+        *data = NULL;
+        return STATUS_DATA_LOSS;
+    }
+    *len -= 8;
+    memmove (*data, *data + 8, *len);
+    return STATUS_OK;
+}
+
+enum status store_incarnation_get (struct store *store, uint64_t *incarnation)
+{
+    uint8_t *data;
+    size_t len;
+    *incarnation = 0;
+    enum status status = store_file_get (store, INCARNATION_FILE, &data, &len);
+    if (status == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (status != STATUS_OK)
+        return status;
+    status = len == 8 ? STATUS_OK : STATUS_DATA_LOSS;
+    if (status == STATUS_OK)
+        *incarnation = bytes_get_u64 (data);
+    free (data);
+    return status;
+}
+
+enum status store_incarnation_set (struct store *store, uint64_t incarnation)
+{
+    uint64_t before;
+    enum status status = store_incarnation_get (store, &before);
+    if (status != STATUS_OK)
+        return status;
+    if (incarnation < before)
+        return STATUS_INVALID_ARGUMENT;
+    uint8_t raw[8];
+    bytes_put_u64 (raw, incarnation);
+    return store_file_put (store, INCARNATION_FILE, bytes_of (raw, sizeof raw));
+}
+
+enum status store_disk_free (const struct store *store, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    struct statvfs stat_buffer;
+    if (statvfs (store->folder.dir, &stat_buffer) != 0)
+        return STATUS_INTERNAL;
+    *free_bytes = (uint64_t) stat_buffer.f_bavail * stat_buffer.f_frsize;
+    *total_bytes = (uint64_t) stat_buffer.f_blocks * stat_buffer.f_frsize;
+    return STATUS_OK;
+}
+
+void store_stats (struct store *store, struct store_stats *stats)
+{
+    int level0 = 0;
+    char *value = rocksdb_property_value (store->state.db, "rocksdb.num-files-at-level0");
+    if (value != NULL) {
+        level0 = atoi (value);
+        rocksdb_free (value);
+    }
+    pthread_mutex_lock (&store->lock);
+    *stats = store->stats;
+    stats->turn_last = store->turn_last;
+    pthread_mutex_unlock (&store->lock);
+    stats->state_level0_files = (uint64_t) level0;
+    stats->failed = atomic_load (&store->failed);
+}

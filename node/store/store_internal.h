@@ -1,0 +1,78 @@
+/* What the files of the room share: the open store and the RocksDB handles.
+ *
+ * Room: node/store, private. Lock order: `lock` alone; it is never held over a RocksDB write or sync.
+ *
+ * Invariant: only the writer thread changes registry and turn numbers after recovery, under `lock`; others read under it.
+ */
+#ifndef MAITRED_NODE_STORE_STORE_INTERNAL_H
+#define MAITRED_NODE_STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+#include "node/store/folder.h"
+#include "node/store/pack.h"
+#include "node/store/registry.h"
+#include "node/store/small_file.h"
+#include "node/store/store_log.h"
+#include "node/store/store_state.h"
+
+/* One database and what opening it made. */
+struct database {
+    rocksdb_t *db;
+    rocksdb_options_t *options;
+    rocksdb_cache_t *cache;
+    rocksdb_readoptions_t *read;
+    rocksdb_writeoptions_t *write;
+    rocksdb_ratelimiter_t *limiter;
+    rocksdb_env_t *env;
+};
+
+struct store {
+    struct folder folder;
+    char *log_dir, *state_dir, *ingest_dir, *files_dir;
+    struct store_options options;
+    struct database log, state;
+    pthread_mutex_t lock;
+    struct registry registry;
+    bool recovered;
+    uint64_t turn_first, turn_last; /* turns in the log: [first, last]; first = last + 1 when it is empty */
+    uint32_t *turn_bytes;           /* ring of the packed bytes of those, by turn */
+    size_t turn_room;
+    uint64_t log_bytes;
+    uint64_t collect_from_turn; /* next turn at which to look for turns that nobody needs */
+    atomic_bool failed;
+    atomic_uint readers;     /* open cursors, snapshots and imports */
+    atomic_uint imports;     /* open imports among them */
+    atomic_uint file_number; /* names of SST files on their way in */
+    struct store_stats stats;
+};
+
+/* RocksDB's error string, freed here, as a status: DATA_LOSS for corruption, else INTERNAL. error gets "what: text". */
+enum status database_fail (struct store_error *error, const char *what, char *text);
+
+WARN_UNUSED enum status database_open_log (struct store *store, bool create, struct store_error *error);
+WARN_UNUSED enum status database_open_state (struct store *store, bool create, struct store_error *error);
+void database_close (struct database *database);
+
+/* Deletes SST files that a crash left on their way into the state database. INTERNAL. */
+WARN_UNUSED enum status store_state_forget_ingest (struct store *store, struct store_error *error);
+
+struct state_key; /* state_key.h */
+
+/* One key of the state database on the heap. NOT_FOUND, DATA_LOSS, INTERNAL. */
+WARN_UNUSED enum status store_state_read (
+    struct store *store, const struct state_key *key, uint8_t **value, size_t *value_len);
+
+/* The value of an applied-index key. DATA_LOSS when it is damaged. */
+WARN_UNUSED enum status store_state_parse_applied (
+    const struct state_key *key, struct bytes value, uint64_t *index, uint64_t *term);
+
+/* Notes the packed size of turn_last, just committed or recovered. Lock held (or before any other thread). */
+void store_log_note_turn (struct store *store, uint64_t turn, size_t bytes);
+
+/* Forgets the sizes of turns below `first`. Lock held. */
+void store_log_forget_turns (struct store *store, uint64_t first);
+
+#endif
