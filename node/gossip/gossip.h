@@ -195,6 +195,9 @@ struct gossip_lead {
 };
 void gossip_set_local_hints (struct gossip *gossip, const struct gossip_lead *leads, size_t leads_count);
 
+/* Who leads a shard by the newest hint: a node, or 0 when nobody was heard of. `term` may be NULL. */
+uint32_t gossip_hint_node (const struct gossip *gossip, uint32_t shard, uint64_t *term);
+
 /* The own committed ring epoch; smaller than the newest heard of is fine. */
 void gossip_set_ring_epoch (struct gossip *gossip, uint64_t epoch);
 uint64_t gossip_ring_epoch (const struct gossip *gossip); /* the newest heard of */

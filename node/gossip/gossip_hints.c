@@ -48,6 +48,13 @@ void gossip_set_local_hints (struct gossip *gossip, const struct gossip_lead *le
             (void) learn (gossip, leads[i].shard, gossip->config.node, leads[i].term);
 }
 
+uint32_t gossip_hint_node (const struct gossip *gossip, uint32_t shard, uint64_t *term)
+{
+    if (term != NULL)
+        *term = shard < GOSSIP_SHARDS_MAX ? gossip->hints[shard].term : 0;
+    return shard < GOSSIP_SHARDS_MAX ? gossip->hints[shard].node : 0;
+}
+
 static struct leader_hint wire_hint (const struct gossip *gossip, uint32_t shard)
 {
     return (struct leader_hint){.shard = shard, .term = gossip->hints[shard].term, .node = gossip->hints[shard].node};
