@@ -58,6 +58,10 @@ void counter_plan_add (struct counter_plan *plan, const struct offer_head *head,
  * their first addition, the lowest bucket first. Fills *shortage unless it fits. */
 enum counter_verdict counter_plan_check (struct counter_plan *plan, struct counter_shortage *shortage);
 
+/* True when any bucket of any counter would have more units than before: what is confirmed must be a part of what was held.
+ * An addition that was out of range counts as growth. */
+bool counter_plan_grows (const struct counter_plan *plan);
+
 /* Writes the pages and the customer's usage. Precondition: it fits. A counter that would go below zero is damage. */
 void counter_plan_commit (struct counter_plan *plan);
 
@@ -109,7 +113,7 @@ size_t counter_list_free (struct service_call *call, const struct offer_head *he
 bool counter_is_idle (struct service_call *call, const struct id *offer);
 
 /* Whether every bucket stays within capacity and range if the offer's head became *head (overrides stay as they are). Fills
- * *shortage with the first bucket in the way; its `available` is what is committed there. */
+ * *shortage with the first bucket in the way; its `limit` is what is committed there. */
 bool counter_fits_head (struct service_call *call, const struct offer_head *head, struct counter_shortage *shortage);
 
 /* Gives each of count buckets a capacity of its own, or refuses (false, *shortage as above) and changes nothing. Precondition: in

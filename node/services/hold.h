@@ -17,6 +17,9 @@
 #define HOLD_EXPIRE_ROWS_MAX 1000  /* holds that one entry expires */
 #define HOLD_EXPIRE_PAGES_MAX 8192 /* and counter pages that it may touch by that */
 
+/* The first deadline of the shard, UINT64_MAX when nothing is held. */
+uint64_t hold_first_due (struct state *state);
+
 /* Adds (removes) the rows of a held reservation. */
 void hold_add (struct service_call *call, const struct reservation *reservation);
 void hold_remove (struct service_call *call, const struct reservation *reservation);
@@ -29,5 +32,8 @@ void hold_expire_counter (struct service_call *call, const struct id *offer);
 
 /* Expires this one: the reservation becomes RESERVE_STATE_EXPIRED, in the state and in *reservation. */
 void hold_expire (struct service_call *call, struct reservation *reservation);
+
+/* Tells services_check which rows a held reservation must have. */
+void hold_recount (struct service_call *call, const struct reservation *reservation, struct recount *recount);
 
 #endif

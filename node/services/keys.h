@@ -32,6 +32,7 @@ enum table {
     TABLE_CUSTOMER_ORDER,       /* customer, order              empty */
     TABLE_PROVIDER_ORDER,       /* provider, order              empty */
     TABLE_COURIER_ORDER,        /* courier, order               empty */
+    TABLE_ORDER_DUE,            /* accept by u64, order         empty; orders that expire unless accepted */
     TABLE_USER = 64,            /* normalised login             user */
     TABLE_USER_ID,              /* user                         normalised login */
     TABLE_SESSION,              /* user, session                session */

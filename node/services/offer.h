@@ -45,6 +45,9 @@ void offer_head_make (const struct offer *offer, struct offer_head *head);
 /* Puts the head. */
 void offer_head_store (struct service_call *call, const struct offer_head *head);
 
+/* True when these are the packed bytes of *head (services_check). */
+bool offer_head_matches (const struct offer_head *head, struct bytes stored);
+
 /* Reads the head: false when there is no such offer (or it is damaged: call->damaged). For reads. */
 bool offer_head_load (struct service_call *call, const struct id *offer, struct offer_head *head);
 

@@ -10,24 +10,25 @@
 /* Where a service's check reports to. */
 struct recount;
 
-/* Units that an entity keeps: in each of count buckets of the offer's counter (recount adds the quota's itself), for a
- * customer's usage. */
+/* Units that an entity keeps, in each of count buckets of the offer's counter and of its quota's, for a customer's
+ * usage. */
 void recount_units (struct recount *recount, const struct id *offer, uint64_t first, uint64_t count, uint64_t held,
     uint64_t confirmed, const struct id *customer);
 
-/* An index row that must exist (value empty), and no other row of that table may. */
+/* An index row (with an empty value) that must exist. Naming it twice is the same as once. */
 void recount_index (struct recount *recount, const struct key *key);
 
-/* The tables whose rows are exactly those that recount_index named. */
+/* Declares a table whose rows must be exactly those that recount_index names. */
 void recount_index_table (struct recount *recount, enum table table);
 
-/* Says what is wrong; parts are joined, id may be NULL. Only the first report is kept. */
+/* Calls `row` for every id of a table whose keys are tag and id. What it allocates is taken back after each. */
+void recount_each (struct service_call *call, struct recount *recount, enum table table,
+    void (*row) (struct service_call *call, struct recount *recount, const struct id *id));
+
+/* Says what is wrong; id may be NULL. Only the first report is kept. */
 void recount_drift (struct recount *recount, const char *what, const struct id *id);
 
-/* For scans of the check: true when nothing has been reported yet. */
-bool recount_clean (const struct recount *recount);
-
-/* One service's part of the check: scans its tables with call->state, reports to recount. */
+/* One service's part of the check, over call->state; listed in recount.c. */
 typedef void service_recount (struct service_call *call, struct recount *recount);
 
 #endif

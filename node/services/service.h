@@ -51,11 +51,16 @@ typedef void service_apply (struct service_call *call);
  * call (service_refuse, service_reply_ok) makes it SERVICES_PREPARE_DONE. */
 typedef void service_prepare (struct service_call *call, struct services_prepare *prepare, struct bytes *logged_body);
 
+/* For a write whose caller proves in the call itself who it is (a login): asked in apply before the record, so that knowing
+ * a request id replays nothing to a stranger, and prepare is always asked. False after refusing, which is not recorded. */
+typedef bool service_guard (struct service_call *call);
+
 /* A write has apply and maybe prepare; a read has read. The table is in dispatch.c, indexed by method number. */
 struct service_method {
     service_apply *apply;
     service_apply *read;
     service_prepare *prepare;
+    service_guard *guard;
     bool anonymous; /* may be called without a principal */
 };
 
@@ -144,5 +149,16 @@ bool service_page_room (struct service_page *page, size_t rows, size_t row_bytes
 
 /* The token that goes on after `cursor` (at most SERVICE_PAGE_CURSOR_MAX bytes). */
 struct bytes service_page_token (struct service_call *call, const struct service_page *page, struct bytes cursor);
+
+/* One row of a list: takes it (appending to what `argument` collects) or leaves it out. FULL: it belongs to the next
+ * page. What the visitor allocates for a row that it leaves out is taken back. It may get, never put. */
+enum service_row { SERVICE_ROW_TAKEN, SERVICE_ROW_SKIPPED, SERVICE_ROW_FULL };
+typedef enum service_row service_row_visit (struct service_call *call, void *argument, const struct id *id);
+
+/* Walks the rows whose keys are `prefix` and one more id, from the page's cursor on, until the visitor is full, the prefix
+ * ends or SERVICE_PAGE_SCANNED_MAX rows have been looked at. Returns the token of the next page, empty at the end. Reversed:
+ * newest ids first. */
+struct bytes service_list (struct service_call *call, const struct service_page *page, const struct key *prefix,
+    bool reverse, service_row_visit *visit, void *argument);
 
 #endif

@@ -51,6 +51,10 @@ struct services_reply {
     struct bytes body; /* deterministic encoding of the reply type (OK) or of `refusal` (else); in the arena */
 };
 
+/* Room that every arena given to services_apply, services_read and services_prepare must have left: what is in it
+ * depends on the state and the request alone, so that no replica can run short where another does not. */
+#define SERVICES_ARENA_BYTES_MIN (2 * 1024 * 1024)
+
 /* One committed COMMAND entry. `payload` is the deterministic encoding of log-entry (schemas/log.cddl). Also handles the
  * kinds expire and drop_records, whose reply is empty. `index` is the entry's log index: it orders what needs a sequence.
  * A payload that does not decode is a bug of an older or newer version: returns STATUS_DATA_LOSS and the shard halts
@@ -92,6 +96,15 @@ void services_prepare (const struct services_config *config, struct state *state
 WARN_UNUSED enum status services_encode_command (const struct method *method, const struct principal *principal,
     const struct id *request_id, uint64_t time_ms, struct bytes body, struct bytes prepared, uint8_t *out,
     size_t out_size, size_t *out_len);
+
+/* Page tokens of a fanout list. A part's token names its shard; an empty one is the end of that shard's part.
+ * services_page_shard: the shard that a client's token goes on in; INVALID_ARGUMENT when it is no token of ours.
+ * services_page_begin: the token of the start of a shard's part, for these (decoded) arguments and this caller; returns its
+ * length. */
+#define SERVICES_PAGE_TOKEN_BYTES_MAX 107
+WARN_UNUSED enum status services_page_shard (struct bytes token, uint32_t *shard);
+size_t services_page_begin (const struct method *method, const struct principal *principal, const void *request,
+    uint32_t shard, uint8_t out[SERVICES_PAGE_TOKEN_BYTES_MAX]);
 
 /* The earliest log time at which something of this shard falls due (a hold, a record), UINT64_MAX when nothing does. O(log n). */
 uint64_t services_next_deadline (const struct services_config *config, struct state *state);

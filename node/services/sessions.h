@@ -19,6 +19,7 @@
 #define SESSIONS_AHEAD_MS_MAX 600000 /* how far an id's time may run ahead of log time */
 #define SESSIONS_ROWS_MAX 1000       /* rows that leave by one entry */
 #define SESSIONS_DROP_EVERY_MS 60000 /* records that have come of age leave together, about once a minute */
+#define SESSIONS_FENCED "FENCED"
 #define SESSIONS_REPLY_BYTES_MAX 32768
 
 struct service_meta {
@@ -50,6 +51,17 @@ uint64_t sessions_deadline (const struct services_config *config, struct state *
 /* The cut of the drop_records entry that is due at time_ms. */
 uint64_t sessions_cut (
     const struct services_config *config, struct state *state, const struct service_meta *meta, uint64_t time_ms);
+
+/* True when the id is at or below the horizon; more than SESSIONS_AHEAD_MS_MAX ahead of the call's time. */
+bool sessions_too_old (const struct service_call *call, const struct id *request_id);
+bool sessions_ahead (const struct service_call *call, const struct id *request_id);
+
+/* Loads one record (into the arena); false when there is none. */
+bool sessions_find (
+    struct service_call *call, const struct id *request_id, const struct id *principal, struct request_record *record);
+
+/* Records that this id was given up: whatever comes with it later is answered ABORTED / FENCED. Precondition: no record. */
+void sessions_fence (struct service_call *call, const struct id *request_id, const struct id *principal);
 
 /* call.Outcome: sessions_outcome.c */
 service_apply sessions_outcome_apply;
