@@ -48,8 +48,8 @@ enum status transport_new (
         return STATUS_RESOURCE_EXHAUSTED;
     zmq_msg_init (&transport->frame);
     zmq_msg_init (&transport->gossip_frame);
-    transport->node = options->node;
-    transport->cluster = options->cluster;
+    transport->sender =
+        (struct outbox_sender){.cluster = options->cluster, .uuid = options->uuid, .node = options->node};
     transport->curve = options->public_key != NULL;
     if (transport->curve) {
         memcpy (transport->public_key, options->public_key, TRANSPORT_KEY_BYTES);
@@ -123,7 +123,7 @@ zsock_t *transport_dial (struct transport *transport, const struct peer *peer, c
 
 enum status transport_add_peer (struct transport *transport, const struct transport_peer *options)
 {
-    if (options->node == 0 || options->node > TRANSPORT_PEERS_MAX + 1 || options->node == transport->node ||
+    if (options->node == 0 || options->node > TRANSPORT_PEERS_MAX + 1 || options->node == transport->sender.node ||
         transport->peers[options->node].node != 0 || (options->public_key != NULL) != transport->curve ||
         strlen (options->peer_endpoint) > TRANSPORT_ENDPOINT_BYTES_MAX ||
         strlen (options->gossip_endpoint) > TRANSPORT_ENDPOINT_BYTES_MAX)
@@ -292,7 +292,8 @@ enum status transport_receive (struct transport *transport, struct peer_frame *f
     arena_reset (&transport->arena);
     enum status status = taken == 0 ? STATUS_INVALID_ARGUMENT
                                     : codec_decode (&peer_frame_type, in, CODEC_STRICT, &transport->arena, frame, NULL);
-    if (status == STATUS_OK && (!id_equal (&frame->cluster, &transport->cluster) || frame->from == transport->node))
+    if (status == STATUS_OK &&
+        (!id_equal (&frame->cluster, &transport->sender.cluster) || frame->from == transport->sender.node))
         status = STATUS_INVALID_ARGUMENT;
     if (status == STATUS_OK && transport->curve && transport_sender (&transport->frame) != frame->from)
         status = STATUS_INVALID_ARGUMENT;
@@ -366,10 +367,10 @@ bool transport_sealed (const struct transport *transport)
 static bool send_frame (struct transport *transport, zsock_t *socket, const struct outbox *outbox)
 {
     zmq_msg_t message;
-    size_t size = outbox_frame_size (outbox, &transport->cluster, transport->node);
+    size_t size = outbox_frame_size (outbox, &transport->sender);
     if (zmq_msg_init_size (&message, size) != 0)
         return false;
-    outbox_frame_write (outbox, &transport->cluster, transport->node, zmq_msg_data (&message));
+    outbox_frame_write (outbox, &transport->sender, zmq_msg_data (&message));
     if (zmq_msg_send (&message, zsock_resolve (socket), ZMQ_DONTWAIT) < 0) {
         zmq_msg_close (&message);
         return false;

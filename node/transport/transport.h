@@ -56,6 +56,7 @@ struct transport_peer {
 struct transport_options {
     uint32_t node;
     struct id cluster;
+    struct id uuid;                              /* of the data folder */
     const char *peer_endpoint, *gossip_endpoint; /* to bind; port * picks a free one */
     const uint8_t *public_key, *secret_key; /* NULL without CURVE; with it struct zap must run and know the peers */
 };

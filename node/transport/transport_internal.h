@@ -25,8 +25,7 @@ struct peer {
 };
 
 struct transport {
-    uint32_t node;
-    struct id cluster;
+    struct outbox_sender sender;
     bool curve;
     uint8_t public_key[TRANSPORT_KEY_BYTES], secret_key[TRANSPORT_KEY_BYTES];
     zsock_t *data, *gossip;

@@ -14,7 +14,7 @@
 /* Keys of the arrays in peer-frame, and how many items each may have. */
 static const uint32_t section_count_max[OUTBOX_SECTIONS] = {PEER_FRAME_RAFT_COUNT_MAX, PEER_FRAME_ACKS_COUNT_MAX,
     PEER_FRAME_CALLS_COUNT_MAX, PEER_FRAME_REPLIES_COUNT_MAX, PEER_FRAME_CHUNKS_COUNT_MAX};
-#define SECTION_KEY_FIRST 3
+#define SECTION_KEY_FIRST 4
 
 void outbox_init (struct outbox *outbox)
 {
@@ -142,20 +142,23 @@ void outbox_commit (struct outbox *outbox, size_t len)
 }
 
 /* Writes the frame's own bytes, with the sections in between when `items` is set; returns the length of all. */
-static size_t compose (
-    const struct outbox_frame *frame, const struct id *cluster, uint32_t from, uint8_t *out, bool items)
+static size_t compose (const struct outbox_frame *frame, const struct outbox_sender *sender, uint8_t *out, bool items)
 {
     uint8_t scratch[OUTBOX_HEAD_BYTES_MAX];
     uint8_t *target = items ? out : scratch;
     size_t len = 0;
     size_t skipped = 0;
-    len += write_head (target + len, 5, 2 + OUTBOX_SECTIONS);
+    len += write_head (target + len, 5, 3 + OUTBOX_SECTIONS);
     len += write_head (target + len, 0, 1);
     len += write_head (target + len, 2, ID_SIZE);
-    memcpy (target + len, cluster->b, ID_SIZE);
+    memcpy (target + len, sender->cluster.b, ID_SIZE);
     len += ID_SIZE;
     len += write_head (target + len, 0, 2);
-    len += write_head (target + len, 0, from);
+    len += write_head (target + len, 0, sender->node);
+    len += write_head (target + len, 0, 3);
+    len += write_head (target + len, 2, ID_SIZE);
+    memcpy (target + len, sender->uuid.b, ID_SIZE);
+    len += ID_SIZE;
     for (unsigned i = 0; i < OUTBOX_SECTIONS; i++) {
         const struct outbox_section *section = &frame->sections[i];
         len += write_head (target + len, 0, SECTION_KEY_FIRST + i);
@@ -170,16 +173,16 @@ static size_t compose (
     return len + skipped;
 }
 
-size_t outbox_frame_size (const struct outbox *outbox, const struct id *cluster, uint32_t from)
+size_t outbox_frame_size (const struct outbox *outbox, const struct outbox_sender *sender)
 {
     maitre_assert (outbox->first != NULL);
-    return compose (outbox->first, cluster, from, NULL, false);
+    return compose (outbox->first, sender, NULL, false);
 }
 
-void outbox_frame_write (const struct outbox *outbox, const struct id *cluster, uint32_t from, uint8_t *out)
+void outbox_frame_write (const struct outbox *outbox, const struct outbox_sender *sender, uint8_t *out)
 {
     maitre_assert (outbox->first != NULL);
-    (void) compose (outbox->first, cluster, from, out, true);
+    (void) compose (outbox->first, sender, out, true);
 }
 
 uint32_t outbox_frame_count (const struct outbox *outbox, unsigned section)

@@ -22,7 +22,7 @@
 #define OUTBOX_FRAME_BYTES (1024 * 1024)
 #define OUTBOX_FRAMES_MAX 32
 #define OUTBOX_SECTIONS 5
-#define OUTBOX_HEAD_BYTES_MAX 64 /* everything of a frame that is not an item */
+#define OUTBOX_HEAD_BYTES_MAX 96 /* everything of a frame that is not an item */
 
 struct outbox_section {
     uint8_t *data;
@@ -45,6 +45,12 @@ struct outbox {
     size_t reserved_max;
 };
 
+/* What every frame says of its sender. */
+struct outbox_sender {
+    struct id cluster, uuid;
+    uint32_t node;
+};
+
 void outbox_init (struct outbox *outbox);
 void outbox_close (struct outbox *outbox);
 
@@ -56,8 +62,8 @@ uint8_t *outbox_reserve (struct outbox *outbox, unsigned section, size_t size);
 void outbox_commit (struct outbox *outbox, size_t len);
 
 /* Size of the first frame once written, and its bytes. Pre: not empty. */
-size_t outbox_frame_size (const struct outbox *outbox, const struct id *cluster, uint32_t from);
-void outbox_frame_write (const struct outbox *outbox, const struct id *cluster, uint32_t from, uint8_t *out);
+size_t outbox_frame_size (const struct outbox *outbox, const struct outbox_sender *sender);
+void outbox_frame_write (const struct outbox *outbox, const struct outbox_sender *sender, uint8_t *out);
 uint32_t outbox_frame_count (const struct outbox *outbox, unsigned section); /* items of it in the first frame */
 void outbox_pop (struct outbox *outbox);
 

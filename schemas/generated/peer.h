@@ -48,6 +48,7 @@ extern const struct codec_type forward_reply_type;
 struct peer_frame {
     struct id cluster;
     uint64_t from; /* must be the node that the connection's key belongs to */
+    struct id uuid; /* of its data folder: an emptied folder is another member (R12) */
     struct bytes *raft; /* 0..1024; raft-wire-message */
     size_t raft_count;
     struct bytes *acks; /* 0..256; snapshot-ack */
@@ -64,7 +65,7 @@ struct peer_frame {
 #define PEER_FRAME_CALLS_COUNT_MAX 1024
 #define PEER_FRAME_REPLIES_COUNT_MAX 200
 #define PEER_FRAME_CHUNKS_COUNT_MAX 4
-#define PEER_FRAME_ENCODED_MAX 3962505604
+#define PEER_FRAME_ENCODED_MAX 3962509622
 #define PEER_FRAME_ARENA_MAX (UINT64_C (0) \
     + 1024 * sizeof (struct bytes) + ARENA_ALIGNMENT \
     + 256 * sizeof (struct bytes) + ARENA_ALIGNMENT \

@@ -333,14 +333,14 @@ static void test_outbox__writes_what_a_strict_reader_reads (void **state)
 {
     (void) state;
     static const size_t lens[] = {1, 23, 24, 255, 256, 65535, 65536};
-    struct id cluster = {.b = {9}};
+    struct outbox_sender sender = {.cluster = {.b = {9}}, .uuid = {.b = {8}}, .node = 300};
     struct outbox outbox;
     outbox_init (&outbox);
     for (size_t i = 0; i < sizeof lens / sizeof *lens; i++)
         add (&outbox, TRANSPORT_RAFT, lens[i], (uint8_t) i);
-    size_t size = outbox_frame_size (&outbox, &cluster, 300);
+    size_t size = outbox_frame_size (&outbox, &sender);
     uint8_t *bytes = malloc (size);
-    outbox_frame_write (&outbox, &cluster, 300, bytes);
+    outbox_frame_write (&outbox, &sender, bytes);
     uint64_t memory[PEER_FRAME_ARENA_MAX / 8 + 1];
     struct arena arena;
     arena_init (&arena, memory, sizeof memory);
@@ -348,6 +348,7 @@ static void test_outbox__writes_what_a_strict_reader_reads (void **state)
     assert_int_equal (
         codec_decode (&peer_frame_type, bytes_of (bytes, size), CODEC_STRICT, &arena, &frame, NULL), STATUS_OK);
     assert_int_equal (frame.from, 300);
+    assert_true (id_equal (&frame.uuid, &sender.uuid));
     assert_int_equal (frame.raft_count, 7);
     for (size_t i = 0; i < 7; i++) {
         assert_int_equal (frame.raft[i].len, lens[i]);
