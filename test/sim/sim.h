@@ -1,0 +1,384 @@
+/* A whole cluster in one thread from one seed: the production Raft cores over a simulated clock, network and disk.
+ *
+ * Room: test/sim. Ownership: one struct sim owns everything. Thread safety: none.
+ * Source: design.md "One step, everywhere", faults.md "Two ways to check".
+ *
+ * Invariants, checked after every step by sim_oracle.c:
+ *  1. At most one leader per (shard, term), and it holds everything that has ever been applied.
+ *  2. A replica gives at most one vote per term; its durable term never goes back, rot aside.
+ *  3. Two entries of one index and term are equal, and so are the entries before them (log matching).
+ *  4. What was applied anywhere is applied everywhere: same entries, same state at the same index, for ever.
+ *  5. What is applied is durable on a quorum (groups with a damaged disk aside).
+ *  6. Reads and writes respect real time: a result is no older than anything that had completed when it was asked for.
+ *  7. After healing every group elects, commits and converges within a bound.
+ *  8. The same seed gives the same trace.
+ */
+#ifndef MAITRED_TEST_SIM_SIM_H
+#define MAITRED_TEST_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "node/raft/raft.h"
+#include "node/raft/raft_codec.h"
+
+#define SIM_NODES_MAX 7
+#define SIM_SHARDS_MAX 16
+
+struct sim;
+struct sim_node;
+struct sim_replica;
+
+/* ---- sim_random.c ---- */
+struct sim_random {
+    uint64_t state;
+};
+uint64_t sim_random_next (struct sim_random *random);
+/* Uniform below bound; 0 for a bound of 0. */
+uint64_t sim_below (struct sim *sim, uint64_t bound);
+uint64_t sim_between (struct sim *sim, uint64_t least, uint64_t most);
+/* True once in `one_in`; never for 0. */
+bool sim_chance (struct sim *sim, uint64_t one_in);
+
+/* ---- sim_queue.c: what happens when ---- */
+enum sim_happening_kind {
+    SIM_WAKE = 1, /* node: a turn is due */
+    SIM_DELIVER,  /* node: bytes of one message */
+    SIM_LINK,     /* node: link to `peer` is up or down */
+    SIM_DISK,     /* node: the batch under way is synced */
+    SIM_SNAPSHOT, /* node: a snapshot arrives */
+    SIM_SENT,     /* node: how a snapshot transfer ended */
+    SIM_CLIENT,   /* client `value` asks */
+    SIM_FAULT,    /* the next fault */
+    SIM_RESTART,  /* node comes back */
+    SIM_ADMIN,    /* the membership script goes on */
+};
+
+struct sim_happening {
+    uint64_t time_us, order;
+    enum sim_happening_kind kind;
+    uint32_t node, peer;
+    uint64_t epoch; /* life of the node it is meant for, 0 = any */
+    uint64_t value;
+    bool up;
+    uint8_t *data; /* owned */
+    size_t len;
+};
+
+struct sim_queue {
+    struct sim_happening *heap;
+    size_t count, size;
+    uint64_t order;
+};
+void sim_queue_push (struct sim_queue *queue, struct sim_happening happening);
+bool sim_queue_pop (struct sim_queue *queue, struct sim_happening *out);
+void sim_queue_close (struct sim_queue *queue);
+
+/* ---- sim_machine.c: the replicated state machine ---- */
+struct sim_machine {
+    uint64_t applied, applied_term;
+    uint64_t hash;  /* of everything applied, in order */
+    uint64_t value; /* of the newest command */
+    uint64_t commands;
+};
+#define SIM_COMMAND_BYTES 24
+void sim_machine_apply (struct sim_machine *machine, const struct raft_entry *entry);
+
+/* ---- sim_disk.c ---- */
+struct sim_entry {
+    uint64_t index, term, checksum;
+    uint8_t type;
+    struct bytes payload; /* owned */
+};
+
+struct sim_entries {
+    struct sim_entry *items;
+    size_t count, size;
+};
+
+/* What one synced record changed, so that rot can take it back. */
+struct sim_undo {
+    bool fence; /* nothing before this can be taken back */
+    uint64_t term, vote, last_index;
+    struct sim_entries removed;
+};
+#define SIM_UNDO_MAX 12
+
+/* One replica's durable state. It outlives the process. */
+struct sim_stored {
+    uint64_t replica;
+    uint32_t shard;
+    uint64_t term, vote, commit;
+    uint64_t snapshot_index, snapshot_term;
+    struct raft_configuration configuration;
+    struct sim_entries log;
+    struct sim_machine state;
+    bool suspect;
+    bool damaged; /* lost synced data, and was not brought back yet */
+    struct sim_undo undo[SIM_UNDO_MAX];
+    size_t undo_count;
+    struct sim_stored *next; /* of the node */
+};
+
+enum sim_write_kind { SIM_WRITE_TURN = 1, SIM_WRITE_STATE, SIM_WRITE_INSTALL, SIM_WRITE_COMPACT, SIM_WRITE_SUSPECT };
+
+struct sim_write {
+    enum sim_write_kind kind;
+    uint64_t replica;
+    uint64_t batch;
+    uint64_t sequence;
+    bool hard_state, entries, reset, suspect;
+    uint64_t term, vote, commit;
+    uint64_t first, index, index_term;
+    struct sim_entries log;
+    struct sim_machine state;
+    struct raft_configuration configuration;
+    uint64_t from; /* SIM_WRITE_INSTALL: who sent it */
+    struct sim_write *next;
+};
+
+struct sim_disk {
+    struct sim_stored *replicas;
+    struct sim_write *oldest, *newest;  /* in order of their batches */
+    uint64_t batch_open, batch_writing; /* 0: none */
+    uint64_t batches;
+};
+
+struct sim_stored *sim_disk_find (struct sim_disk *disk, uint64_t replica);
+struct sim_stored *sim_disk_create (struct sim_disk *disk, uint32_t shard, uint64_t replica);
+void sim_disk_erase (struct sim_disk *disk, uint64_t replica);
+/* A zeroed write in the batch that is being collected. */
+struct sim_write *sim_disk_write (struct sim_node *node, enum sim_write_kind kind, uint64_t replica);
+/* Starts writing what was collected, if nothing is being written. */
+void sim_disk_start (struct sim *sim, struct sim_node *node);
+/* The batch under way is synced: it takes effect, and the replicas hear of it. */
+void sim_disk_synced (struct sim *sim, struct sim_node *node);
+/* The power goes: the batch under way was written, or not, or is torn (which the store finds and cuts). */
+void sim_disk_crash (struct sim *sim, struct sim_node *node);
+/* Takes back the newest `records` records of a replica; the store notices. */
+void sim_disk_rot (struct sim *sim, struct sim_stored *stored, size_t records);
+void sim_disk_close (struct sim_disk *disk);
+void sim_entries_append (struct sim_entries *entries, const struct raft_entry *entry);
+void sim_entries_clear (struct sim_entries *entries);
+uint64_t sim_stored_last (const struct sim_stored *stored);
+/* Whether the replica has (index, term) on disk, in its log or below its snapshot. */
+bool sim_stored_has (const struct sim_stored *stored, uint64_t index, uint64_t term);
+
+/* ---- sim_node.c, sim_turn.c ---- */
+struct sim_input {
+    struct raft_event event;
+    uint8_t *data; /* RAFT_RECEIVE: the bytes, owned */
+    size_t len;
+    uint64_t op;               /* proposals and reads: the client's operation */
+    struct sim_write *install; /* RAFT_RESTORE: owned copy of the installed snapshot */
+    struct raft_configuration configuration;
+};
+
+struct sim_held {
+    uint64_t after_sequence;
+    uint8_t *data;
+    size_t len;
+    uint64_t to;
+};
+
+struct sim_waiting {
+    uint64_t op, index, term; /* proposals: where; reads: index to reach, term 0 */
+};
+
+struct sim_replica {
+    struct sim_node *node;
+    struct sim_stored *stored;
+    uint32_t shard;
+    uint64_t replica;
+    struct raft *raft;
+    struct sim_machine machine;
+    struct sim_input *inputs;
+    size_t inputs_count, inputs_size;
+    struct sim_held *held;
+    size_t held_count, held_size;
+    struct sim_waiting *waiting;
+    size_t waiting_count, waiting_size;
+    uint64_t persisted_sequence;
+    uint64_t state_due_ms;
+    bool state_writing, installing;
+    enum raft_role role; /* as last seen */
+    uint64_t term;
+};
+
+struct sim_node {
+    uint32_t index; /* from 1 */
+    bool alive;
+    uint64_t epoch;
+    uint64_t paused_until_us;
+    uint64_t clock_offset_us;
+    int64_t drift_ppm;
+    uint64_t wake_us; /* the wake that counts */
+    bool suspect;     /* a torn tail was cut at the last start */
+    struct sim_disk disk;
+    struct sim_replica **replicas;
+    size_t replicas_count, replicas_size;
+};
+
+void sim_node_start (struct sim *sim, struct sim_node *node);
+void sim_node_crash (struct sim *sim, struct sim_node *node);
+void sim_node_open_replica (struct sim *sim, struct sim_node *node, struct sim_stored *stored);
+void sim_node_drop_replica (struct sim *sim, struct sim_node *node, uint64_t replica);
+struct sim_replica *sim_node_find (struct sim_node *node, uint64_t replica);
+uint64_t sim_node_now_ms (const struct sim *sim, const struct sim_node *node);
+void sim_node_wake (struct sim *sim, struct sim_node *node, uint64_t delay_us);
+struct sim_input *sim_node_input (struct sim *sim, struct sim_replica *replica, enum raft_event_type type);
+void sim_node_turn (struct sim *sim, struct sim_node *node);
+void sim_node_deliver (struct sim *sim, struct sim_node *node, uint8_t *data, size_t len);
+void sim_node_link (struct sim *sim, struct sim_node *node, uint32_t peer, bool up);
+void sim_node_persisted (struct sim *sim, struct sim_node *node, struct sim_write *write);
+void sim_node_snapshot (struct sim *sim, struct sim_node *node, const uint8_t *data, size_t len);
+void sim_node_snapshot_sent (struct sim *sim, struct sim_node *node, const uint8_t *data);
+
+/* A snapshot on its way, by value in a happening's data. */
+struct sim_snapshot {
+    uint32_t shard;
+    uint64_t from, to;
+    uint64_t index, term;
+    struct raft_configuration configuration;
+    struct sim_machine state;
+    bool ok; /* SIM_SENT */
+};
+
+/* ---- sim_net.c ---- */
+struct sim_path {
+    bool cut;
+    uint32_t loss_one_in, duplicate_one_in; /* 0: never */
+    uint64_t delay_us, jitter_us;
+    bool reorder;
+    uint64_t last_us; /* arrival of the newest in-order message */
+};
+void sim_net_send (struct sim *sim, uint32_t from, uint32_t to, const uint8_t *data, size_t len);
+void sim_net_snapshot (struct sim *sim, uint32_t from, uint32_t to, const struct sim_snapshot *snapshot);
+/* Tells both ends that their connection broke or came back. */
+void sim_net_link (struct sim *sim, uint32_t a, uint32_t b, bool up, uint64_t delay_us);
+void sim_net_reset (struct sim *sim, uint32_t a, uint32_t b);
+void sim_net_heal (struct sim *sim);
+
+/* ---- sim_oracle.c ---- */
+struct sim_map_item {
+    uint64_t key[4];
+    uint64_t value;
+};
+struct sim_map {
+    struct sim_map_item *items;
+    size_t count, size;
+};
+struct sim_committed {
+    uint64_t term, checksum, hash;
+};
+struct sim_group {
+    struct sim_committed *committed; /* [0] is index 1 */
+    size_t committed_count, committed_size;
+    uint64_t completed_index; /* the newest index that any finished operation has shown */
+    unsigned damaged;         /* replicas whose disk lost synced data, and are not yet cleared */
+    uint64_t replicas_made;
+};
+struct sim_oracle {
+    struct sim_map facts; /* leaders, votes, entries */
+    struct sim_group groups[SIM_SHARDS_MAX];
+    uint64_t elections, applied, reads, writes, unknown, snapshots, restores, suspects, cleared, refused, changes;
+};
+void sim_oracle_message (struct sim *sim, const struct raft_message *message);
+void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uint64_t first, uint64_t last);
+void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica);
+void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, const struct raft_entry *entry);
+void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica);
+void sim_oracle_hard_state (struct sim *sim, const struct sim_stored *stored, uint64_t term, uint64_t vote);
+void sim_oracle_close (struct sim_oracle *oracle);
+
+/* ---- sim_client.c ---- */
+struct sim_op {
+    bool read, pending;
+    uint32_t shard;
+    uint64_t floor; /* completed_index when it was asked */
+    uint64_t give_up_us;
+    uint64_t client;
+};
+void sim_client_ask (struct sim *sim, uint64_t client);
+void sim_client_done (struct sim *sim, uint64_t op, const struct sim_replica *replica, uint64_t index, bool ok);
+/* A live replica that believes it leads the shard, or NULL. */
+struct sim_replica *sim_find_leader (struct sim *sim, uint32_t shard);
+
+/* ---- sim_fault.c, sim_admin.c ---- */
+enum sim_family {
+    SIM_LOSS = 1 << 0,
+    SIM_DELAY = 1 << 1,
+    SIM_DUPLICATE = 1 << 2,
+    SIM_REORDER = 1 << 3,
+    SIM_PARTITION = 1 << 4,
+    SIM_ONE_WAY = 1 << 5,
+    SIM_RESET = 1 << 6,
+    SIM_CRASH = 1 << 7,
+    SIM_TORN = 1 << 8,
+    SIM_POWER = 1 << 9,
+    SIM_PAUSE = 1 << 10,
+    SIM_SLOW_DISK = 1 << 11,
+    SIM_DRIFT = 1 << 12,
+    SIM_ROT = 1 << 13,
+    SIM_TRANSFER = 1 << 14,
+    SIM_MEMBERS = 1 << 15,
+    SIM_COMPACT = 1 << 16,
+    SIM_SMALL = 1 << 17, /* small windows, messages and logs */
+    SIM_FAMILIES = 18,
+};
+void sim_fault_draw (struct sim *sim);
+void sim_fault_next (struct sim *sim);
+void sim_fault_heal (struct sim *sim);
+/* Whether another disk of the shard may lose synced data: never more than a minority. */
+bool sim_fault_may_damage (struct sim *sim, uint32_t shard);
+
+struct sim_change {
+    bool running;
+    uint64_t leaves, joins;
+    uint64_t started_us;
+};
+void sim_admin_next (struct sim *sim);
+
+/* ---- sim_main.c ---- */
+struct sim_options {
+    uint64_t seed;
+    uint64_t duration_ms;
+    bool trace;
+    uint32_t families, families_set; /* forced when families_set */
+};
+
+struct sim {
+    struct sim_options options;
+    struct sim_random random;
+    uint64_t time_us;
+    uint64_t hash; /* of the trace */
+    bool chaos;    /* faults are being injected */
+    uint32_t families;
+    uint32_t nodes_count, shards_count, voters;
+    struct sim_node nodes[SIM_NODES_MAX + 1]; /* [0] is not used */
+    struct sim_path paths[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
+    struct sim_queue queue;
+    struct sim_oracle oracle;
+    uint64_t replicas_made;
+    uint32_t *replica_nodes; /* by replica id */
+    size_t replica_nodes_size;
+    struct sim_op *ops;
+    size_t ops_count, ops_size;
+    uint64_t clients;
+    struct sim_change changes[SIM_SHARDS_MAX];
+    uint64_t disk_slow_until_us[SIM_NODES_MAX + 1];
+    struct raft_effects effects;
+};
+
+uint64_t sim_new_replica (struct sim *sim, uint32_t node);
+uint32_t sim_node_of (const struct sim *sim, uint64_t replica);
+/* A line of the trace: always hashed, printed when asked for. */
+__attribute__ ((format (printf, 2, 3))) void sim_trace (struct sim *sim, const char *format, ...);
+__attribute__ ((noreturn, format (printf, 2, 3))) void sim_fail (const struct sim *sim, const char *format, ...);
+/* realloc that grows to hold one more. */
+void sim_grow (void *array, size_t *size, size_t count, size_t item_size);
+void *sim_copy (const void *data, size_t len);
+
+#endif

@@ -1,0 +1,100 @@
+/* The membership script: replace a voter by a fresh replica, as placement will: learner, caught up, joint, gone. */
+#include "test/sim/sim.h"
+
+#include "schemas/runtime/assert.h"
+
+static uint32_t free_node (struct sim *sim, const struct raft_configuration *members, uint64_t leaves)
+{
+    uint32_t found = 0;
+    uint64_t candidates = 0;
+    for (uint32_t n = 1; n <= sim->nodes_count; n++) {
+        bool used = false;
+        for (uint32_t i = 0; i < members->count; i++)
+            used = used || (members->members[i].node == n && members->members[i].replica != leaves);
+        if (!used && sim->nodes[n].alive && sim_chance (sim, ++candidates))
+            found = n;
+    }
+    return found;
+}
+
+static void begin (struct sim *sim, uint32_t shard, const struct raft_configuration *members)
+{
+    struct sim_change *change = &sim->changes[shard];
+    if (sim->oracle.groups[shard].damaged > 0)
+        return;
+    uint64_t leaves = members->members[sim_below (sim, members->count)].replica;
+    uint32_t node = free_node (sim, members, leaves);
+    if (node == 0)
+        return;
+    *change = (struct sim_change){.running = true, .leaves = leaves, .started_us = sim->time_us};
+    change->joins = sim_new_replica (sim, node);
+    struct sim_stored *stored = sim_disk_create (&sim->nodes[node].disk, shard, change->joins);
+    sim_node_open_replica (sim, &sim->nodes[node], stored);
+    sim_trace (sim, "shard %u: replica %lu on node %u is to replace %lu", shard, (unsigned long) change->joins, node,
+        (unsigned long) leaves);
+}
+
+static void finish (struct sim *sim, uint32_t shard)
+{
+    struct sim_change *change = &sim->changes[shard];
+    struct sim_node *node = &sim->nodes[sim_node_of (sim, change->leaves)];
+    struct sim_stored *stored = sim_disk_find (&node->disk, change->leaves);
+    sim_trace (sim, "shard %u: replica %lu is gone", shard, (unsigned long) change->leaves);
+    if (stored && stored->damaged)
+        sim->oracle.groups[shard].damaged--;
+    sim_node_drop_replica (sim, node, change->leaves);
+    sim_disk_erase (&node->disk, change->leaves);
+    change->running = false;
+}
+
+static void advance (struct sim *sim, uint32_t shard, struct sim_replica *leader)
+{
+    struct sim_change *change = &sim->changes[shard];
+    const struct raft_configuration *members = raft_configuration (leader->raft);
+    const struct raft_member *joins = raft_configuration_find (members, change->joins);
+    const struct raft_member *leaves = raft_configuration_find (members, change->leaves);
+    struct raft_status status;
+    raft_status (leader->raft, &status);
+    if (raft_configuration_joint (members) || !status.read_ready)
+        return;
+    struct raft_configuration committed;
+    bool known = raft_configuration_at (leader->raft, status.applied, &committed);
+    maitre_assert (known);
+    if (joins && joins->roles == RAFT_VOTER && !leaves) {
+        if (raft_configuration_find (&committed, change->leaves) == NULL)
+            finish (sim, shard);
+        return;
+    }
+    struct raft_configuration wanted = {0};
+    for (uint32_t i = 0; i < members->count; i++)
+        if (!joins || members->members[i].replica != change->leaves)
+            wanted.members[wanted.count++] = members->members[i];
+    struct raft_member member = {
+        .replica = change->joins,
+        .node = sim_node_of (sim, change->joins),
+        .rank = leaves ? leaves->rank : 0,
+        .roles = joins ? RAFT_VOTER : RAFT_LEARNER,
+    };
+    bool fits = raft_configuration_set (&wanted, member);
+    maitre_assert (fits);
+    sim_node_input (sim, leader, RAFT_CONFIGURE)->configuration = wanted;
+}
+
+void sim_admin_next (struct sim *sim)
+{
+    if (!(sim->families & SIM_MEMBERS))
+        return;
+    for (uint32_t shard = 0; shard < sim->shards_count; shard++) {
+        struct sim_replica *leader = sim_find_leader (sim, shard);
+        if (!leader)
+            continue;
+        if (sim->changes[shard].running)
+            advance (sim, shard, leader);
+        else if (sim->chaos && sim_chance (sim, 8))
+            begin (sim, shard, raft_configuration (leader->raft));
+    }
+    sim_queue_push (&sim->queue, (struct sim_happening){
+                                     .time_us = sim->time_us + sim_between (sim, 20 * 1000, 300 * 1000),
+                                     .kind = SIM_ADMIN,
+                                 });
+}

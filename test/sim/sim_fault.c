@@ -1,0 +1,228 @@
+/* Faults: the seed draws which families are on (swarm testing), then one after the other until the cluster heals. */
+#include "test/sim/sim.h"
+
+static void draw_paths (struct sim *sim)
+{
+    for (uint32_t a = 1; a <= sim->nodes_count; a++)
+        for (uint32_t b = 1; b <= sim->nodes_count; b++) {
+            struct sim_path *path = &sim->paths[a][b];
+            bool cut = path->cut;
+            uint64_t last_us = path->last_us;
+            *path = (struct sim_path){.cut = cut, .delay_us = 100, .jitter_us = 100, .last_us = last_us};
+            if (sim->families & SIM_LOSS && sim_chance (sim, 2))
+                path->loss_one_in = (uint32_t) sim_between (sim, 4, 200);
+            if (sim->families & SIM_DUPLICATE && sim_chance (sim, 2))
+                path->duplicate_one_in = (uint32_t) sim_between (sim, 3, 50);
+            if (sim->families & SIM_DELAY && sim_chance (sim, 2)) {
+                path->delay_us = sim_between (sim, 100, 30 * 1000);
+                path->jitter_us = sim_between (sim, 0, 60 * 1000);
+            }
+            path->reorder = (sim->families & SIM_REORDER) != 0;
+        }
+}
+
+void sim_fault_draw (struct sim *sim)
+{
+    uint32_t families = 0;
+    for (unsigned i = 0; i < SIM_FAMILIES; i++)
+        families |= (uint32_t) sim_chance (sim, 3) << i;
+    sim->families = sim->options.families_set ? sim->options.families : families;
+    draw_paths (sim);
+    for (uint32_t n = 1; n <= sim->nodes_count; n++) {
+        sim->nodes[n].clock_offset_us = sim_below (sim, 1000 * 1000);
+        if (sim->families & SIM_DRIFT)
+            sim->nodes[n].drift_ppm = (int64_t) sim_below (sim, 200001) - 100000;
+    }
+}
+
+static uint32_t any_node (struct sim *sim)
+{
+    return (uint32_t) sim_between (sim, 1, sim->nodes_count);
+}
+
+static void crash (struct sim *sim, struct sim_node *node, uint64_t least_ms, uint64_t most_ms)
+{
+    if (!node->alive)
+        return;
+    sim_node_crash (sim, node);
+    sim_queue_push (&sim->queue, (struct sim_happening){
+                                     .time_us = sim->time_us + 1000 * sim_between (sim, least_ms, most_ms),
+                                     .kind = SIM_RESTART,
+                                     .node = node->index,
+                                 });
+}
+
+static void mend_cuts (struct sim *sim)
+{
+    for (uint32_t a = 1; a <= sim->nodes_count; a++)
+        for (uint32_t b = a + 1; b <= sim->nodes_count; b++) {
+            bool was = sim->paths[a][b].cut || sim->paths[b][a].cut;
+            sim->paths[a][b].cut = false;
+            sim->paths[b][a].cut = false;
+            if (was)
+                sim_net_link (sim, a, b, true, sim_between (sim, 10 * 1000, 20 * 1000));
+        }
+    sim_trace (sim, "cuts are mended");
+}
+
+static void partition (struct sim *sim)
+{
+    uint64_t side = sim_between (sim, 1, (UINT64_C (1) << sim->nodes_count) - 2);
+    bool noticed = sim_chance (sim, 3);
+    sim_trace (sim, "partition %lx", (unsigned long) side);
+    for (uint32_t a = 1; a <= sim->nodes_count; a++)
+        for (uint32_t b = a + 1; b <= sim->nodes_count; b++) {
+            if (((side >> (a - 1)) & 1) == ((side >> (b - 1)) & 1))
+                continue;
+            sim->paths[a][b].cut = true;
+            sim->paths[b][a].cut = true;
+            if (noticed)
+                sim_net_link (sim, a, b, false, sim_between (sim, 1000, 3000 * 1000));
+        }
+}
+
+static void cut_one_way (struct sim *sim)
+{
+    uint32_t a = any_node (sim), b = any_node (sim);
+    if (a == b)
+        return;
+    sim->paths[a][b].cut = true;
+    sim_trace (sim, "nothing from %u to %u", a, b);
+}
+
+static uint32_t voters_of (const struct sim *sim, uint32_t shard)
+{
+    (void) shard;
+    return sim->voters;
+}
+
+bool sim_fault_may_damage (struct sim *sim, uint32_t shard)
+{
+    return 2 * (sim->oracle.groups[shard].damaged + 1) < voters_of (sim, shard) + 1 && !sim->changes[shard].running;
+}
+
+static void rot (struct sim *sim, struct sim_node *node)
+{
+    if (!node->alive)
+        return;
+    crash (sim, node, 50, 1500);
+    for (struct sim_stored *stored = node->disk.replicas; stored; stored = stored->next) {
+        if (!sim_chance (sim, 2) || (!stored->damaged && !sim_fault_may_damage (sim, stored->shard)))
+            continue;
+        if (!stored->damaged)
+            sim->oracle.groups[stored->shard].damaged++;
+        stored->damaged = true;
+        sim_disk_rot (sim, stored, sim_between (sim, 1, SIM_UNDO_MAX));
+        sim->oracle.suspects++;
+    }
+}
+
+static void transfer (struct sim *sim)
+{
+    struct sim_replica *leader = sim_find_leader (sim, (uint32_t) sim_below (sim, sim->shards_count));
+    if (!leader)
+        return;
+    const struct raft_configuration *configuration = raft_configuration (leader->raft);
+    uint64_t target = 0;
+    if (configuration->count > 0 && sim_chance (sim, 2))
+        target = configuration->members[sim_below (sim, configuration->count)].replica;
+    sim_node_input (sim, leader, RAFT_TRANSFER)->event.replica = target;
+}
+
+static void campaign (struct sim *sim)
+{
+    struct sim_node *node = &sim->nodes[any_node (sim)];
+    if (node->alive && node->replicas_count > 0)
+        sim_node_input (sim, node->replicas[sim_below (sim, node->replicas_count)], RAFT_CAMPAIGN);
+}
+
+static void inject (struct sim *sim, uint32_t family)
+{
+    struct sim_node *node = &sim->nodes[any_node (sim)];
+    switch (family) {
+    case SIM_LOSS:
+    case SIM_DELAY:
+    case SIM_DUPLICATE:
+        draw_paths (sim);
+        break;
+    case SIM_PARTITION:
+        mend_cuts (sim);
+        if (sim_chance (sim, 2))
+            partition (sim);
+        break;
+    case SIM_ONE_WAY:
+        if (sim_chance (sim, 3))
+            mend_cuts (sim);
+        else
+            cut_one_way (sim);
+        break;
+    case SIM_RESET: {
+        uint32_t other = any_node (sim);
+        if (other != node->index && node->alive && sim->nodes[other].alive)
+            sim_net_reset (sim, node->index, other);
+        break;
+    }
+    case SIM_CRASH:
+    case SIM_TORN:
+        crash (sim, node, 20, 3000);
+        break;
+    case SIM_POWER:
+        for (uint32_t n = 1; sim_chance (sim, 4) && n <= sim->nodes_count; n++)
+            crash (sim, &sim->nodes[n], 100, 1500);
+        break;
+    case SIM_PAUSE:
+        node->paused_until_us = sim->time_us + 1000 * sim_between (sim, 50, 4000);
+        sim_trace (sim, "node %u pauses", node->index);
+        break;
+    case SIM_SLOW_DISK:
+        sim->disk_slow_until_us[node->index] = sim->time_us + 1000 * sim_between (sim, 200, 3000);
+        break;
+    case SIM_ROT:
+        rot (sim, node);
+        break;
+    case SIM_TRANSFER:
+        if (sim_chance (sim, 4))
+            campaign (sim);
+        else
+            transfer (sim);
+        break;
+    default:
+        break;
+    }
+}
+
+void sim_fault_next (struct sim *sim)
+{
+    if (!sim->chaos)
+        return;
+    uint32_t family = UINT32_C (1) << sim_below (sim, SIM_FAMILIES);
+    if (sim->families & family)
+        inject (sim, family);
+    sim_queue_push (&sim->queue, (struct sim_happening){
+                                     .time_us = sim->time_us + sim_between (sim, 5 * 1000, 120 * 1000),
+                                     .kind = SIM_FAULT,
+                                 });
+}
+
+void sim_fault_heal (struct sim *sim)
+{
+    sim_trace (sim, "healing");
+    sim->chaos = false;
+    /* Without damage or membership changes any one node may stay dead. */
+    uint32_t stays_dead = 0;
+    bool whole = (sim->families & (SIM_ROT | SIM_TORN | SIM_MEMBERS)) || sim->voters < 3;
+    if (!whole && sim_chance (sim, 2))
+        stays_dead = any_node (sim);
+    sim_net_heal (sim);
+    for (uint32_t n = 1; n <= sim->nodes_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+        node->paused_until_us = 0;
+        sim->disk_slow_until_us[n] = 0;
+        if (n == stays_dead && node->alive)
+            sim_node_crash (sim, node);
+        else if (n != stays_dead && !node->alive)
+            sim_node_start (sim, node);
+        else if (node->alive)
+            sim_node_wake (sim, node, 1);
+    }
+}

@@ -1,0 +1,326 @@
+/* maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--trace]: each seed runs twice. */
+#include "test/sim/sim.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "schemas/runtime/assert.h"
+#include "schemas/runtime/checksum.h"
+
+#define SETTLE_US (30 * 1000 * 1000)
+
+static uint64_t running_seed;
+
+/* ---- small helpers ---- */
+
+void sim_grow (void *array, size_t *size, size_t count, size_t item_size)
+{
+    void **items = array;
+    if (count < *size)
+        return;
+    *size = *size == 0 ? 16 : 2 * *size;
+    *items = realloc (*items, *size * item_size);
+    maitre_assert (*items != NULL);
+}
+
+void *sim_copy (const void *data, size_t len)
+{
+    void *copy = malloc (len + 1);
+    maitre_assert (copy != NULL);
+    if (len > 0)
+        memcpy (copy, data, len);
+    return copy;
+}
+
+void sim_trace (struct sim *sim, const char *format, ...)
+{
+    char line[400];
+    va_list arguments;
+    va_start (arguments, format);
+    int len = vsnprintf (line, sizeof line, format, arguments);
+    va_end (arguments);
+    if (len >= (int) sizeof line)
+        len = (int) sizeof line - 1;
+    sim->hash = checksum64 (sim->hash ^ sim->time_us, bytes_of (line, (size_t) len));
+    if (sim->options.trace)
+        printf ("%10.3f %s\n", (double) sim->time_us / 1000.0, line);
+}
+
+void sim_fail (const struct sim *sim, const char *format, ...)
+{
+    va_list arguments;
+    fflush (stdout);
+    fprintf (stderr, "seed %lu at %.3f ms, families %x: ", (unsigned long) sim->options.seed,
+        (double) sim->time_us / 1000.0, sim->families);
+    va_start (arguments, format);
+    vfprintf (stderr, format, arguments);
+    va_end (arguments);
+    fprintf (stderr, "\nagain: maitred_sim --seed %lu --trace\n", (unsigned long) sim->options.seed);
+    exit (1);
+}
+
+static void on_abort (int number)
+{
+    char text[64];
+    int len = snprintf (text, sizeof text, "while running seed %lu\n", (unsigned long) running_seed);
+    fflush (stdout);
+    ssize_t written = write (2, text, (size_t) len);
+    (void) written;
+    (void) number;
+}
+
+uint64_t sim_new_replica (struct sim *sim, uint32_t node)
+{
+    uint64_t id = ++sim->replicas_made;
+    while (sim->replica_nodes_size <= id)
+        sim_grow (&sim->replica_nodes, &sim->replica_nodes_size, sim->replica_nodes_size, sizeof *sim->replica_nodes);
+    sim->replica_nodes[id] = node;
+    return id;
+}
+
+uint32_t sim_node_of (const struct sim *sim, uint64_t replica)
+{
+    maitre_assert (replica > 0);
+    maitre_assert (replica <= sim->replicas_made);
+    return sim->replica_nodes[replica];
+}
+
+/* ---- one run ---- */
+
+static void found_shards (struct sim *sim)
+{
+    for (uint32_t shard = 0; shard < sim->shards_count; shard++) {
+        struct raft_configuration members = {0};
+        for (uint32_t i = 0; i < sim->voters; i++) {
+            uint32_t node = 1 + (shard + i) % sim->nodes_count;
+            struct raft_member member = {
+                .replica = sim_new_replica (sim, node), .node = node, .rank = (uint8_t) i, .roles = RAFT_VOTER};
+            bool fits = raft_configuration_set (&members, member);
+            maitre_assert (fits);
+        }
+        for (uint32_t i = 0; i < members.count; i++) {
+            struct sim_node *node = &sim->nodes[members.members[i].node];
+            sim_disk_create (&node->disk, shard, members.members[i].replica)->configuration = members;
+        }
+    }
+}
+
+static void setup (struct sim *sim, const struct sim_options *options)
+{
+    *sim = (struct sim){.options = *options, .random = {options->seed * 2 + 1}, .chaos = true};
+    raft_effects_init (&sim->effects);
+    sim->nodes_count = (uint32_t) sim_between (sim, 3, SIM_NODES_MAX);
+    sim->shards_count = (uint32_t) (sim_chance (sim, 4) ? sim_between (sim, 1, 8) : sim_between (sim, 1, 3));
+    sim->voters = sim_chance (sim, 8) ? 1 : sim_chance (sim, 4) && sim->nodes_count >= 5 ? 5 : 3;
+    for (uint32_t n = 1; n <= sim->nodes_count; n++)
+        sim->nodes[n].index = n;
+    sim_fault_draw (sim);
+    sim_trace (sim, "seed %lu: %u nodes, %u shards, %u voters, families %x", (unsigned long) options->seed,
+        sim->nodes_count, sim->shards_count, sim->voters, sim->families);
+    found_shards (sim);
+    for (uint32_t n = 1; n <= sim->nodes_count; n++)
+        sim_node_start (sim, &sim->nodes[n]);
+    sim->clients = sim_between (sim, 1, 6);
+    for (uint64_t client = 1; client <= sim->clients; client++)
+        sim_queue_push (&sim->queue, (struct sim_happening){.time_us = client, .kind = SIM_CLIENT, .value = client});
+    sim_queue_push (&sim->queue, (struct sim_happening){.time_us = 1000, .kind = SIM_FAULT});
+    sim_queue_push (&sim->queue, (struct sim_happening){.time_us = 2000 * 1000, .kind = SIM_ADMIN});
+}
+
+static void happen (struct sim *sim, struct sim_happening *happening, bool clients)
+{
+    struct sim_node *node = &sim->nodes[happening->node];
+    bool reaches = node->alive && (happening->epoch == 0 || happening->epoch == node->epoch);
+    sim->time_us = happening->time_us;
+    switch (happening->kind) {
+    case SIM_WAKE:
+        if (reaches && node->wake_us == happening->time_us)
+            sim_node_turn (sim, node);
+        break;
+    case SIM_DELIVER:
+        if (reaches && happening->data) {
+            sim_node_deliver (sim, node, happening->data, happening->len);
+            happening->data = NULL; /* taken over */
+        }
+        break;
+    case SIM_LINK:
+        if (reaches)
+            sim_node_link (sim, node, happening->peer, happening->up);
+        break;
+    case SIM_DISK:
+        if (reaches)
+            sim_disk_synced (sim, node);
+        break;
+    case SIM_SNAPSHOT:
+        if (reaches)
+            sim_node_snapshot (sim, node, happening->data, happening->len);
+        break;
+    case SIM_SENT:
+        if (reaches)
+            sim_node_snapshot_sent (sim, node, happening->data);
+        break;
+    case SIM_CLIENT:
+        if (clients)
+            sim_client_ask (sim, happening->value);
+        break;
+    case SIM_FAULT:
+        sim_fault_next (sim);
+        break;
+    case SIM_RESTART:
+        if (!node->alive && sim->chaos)
+            sim_node_start (sim, node);
+        break;
+    case SIM_ADMIN:
+        sim_admin_next (sim);
+        break;
+    }
+    free (happening->data);
+}
+
+static void run_until (struct sim *sim, uint64_t until_us, bool clients)
+{
+    struct sim_happening happening;
+    while (sim->queue.count > 0 && sim->queue.heap[0].time_us <= until_us) {
+        bool some = sim_queue_pop (&sim->queue, &happening);
+        maitre_assert (some);
+        happen (sim, &happening, clients);
+    }
+    sim->time_us = until_us;
+}
+
+/* Every member of the leader's configuration that lives holds and has applied what the leader has. */
+static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
+{
+    struct sim_replica *leader = sim_find_leader (sim, shard);
+    if (!leader || sim->changes[shard].running)
+        return false;
+    struct raft_status status;
+    raft_status (leader->raft, &status);
+    const struct raft_configuration *members = raft_configuration (leader->raft);
+    if (status.applied != status.last_index || status.applied <= beyond || raft_configuration_joint (members))
+        return false;
+    for (uint32_t i = 0; i < members->count; i++) {
+        struct sim_node *node = &sim->nodes[members->members[i].node];
+        struct sim_replica *replica = sim_node_find (node, members->members[i].replica);
+        if (!node->alive)
+            continue;
+        if (!replica || replica->machine.applied != status.applied)
+            return false;
+    }
+    return true;
+}
+
+static void require_convergence (struct sim *sim)
+{
+    uint64_t beyond[SIM_SHARDS_MAX];
+    for (uint32_t shard = 0; shard < sim->shards_count; shard++)
+        beyond[shard] = sim->oracle.groups[shard].completed_index;
+    uint64_t bound_us = sim->time_us + SETTLE_US;
+    run_until (sim, sim->time_us + 3000 * 1000, true);
+    for (;;) {
+        uint32_t done = 0;
+        while (done < sim->shards_count && settled (sim, done, beyond[done]))
+            done++;
+        if (done == sim->shards_count)
+            return;
+        if (sim->time_us > bound_us)
+            sim_fail (sim, "shard %u does not settle after everything healed", done);
+        /* Clients go on until every shard has moved, then the rest must catch up. */
+        bool moved = sim->oracle.groups[done].completed_index > beyond[done];
+        run_until (sim, sim->time_us + 100 * 1000, !moved);
+        for (uint64_t client = 1; !moved && client <= 1; client++)
+            sim_client_ask (sim, client);
+    }
+}
+
+static void close_all (struct sim *sim)
+{
+    for (uint32_t n = 1; n <= sim->nodes_count; n++) {
+        struct sim_node *node = &sim->nodes[n];
+        while (node->replicas_count > 0)
+            sim_node_drop_replica (sim, node, node->replicas[0]->replica);
+        free (node->replicas);
+        sim_disk_close (&node->disk);
+    }
+    sim_queue_close (&sim->queue);
+    sim_oracle_close (&sim->oracle);
+    raft_effects_close (&sim->effects);
+    free (sim->ops);
+    free (sim->replica_nodes);
+}
+
+static uint64_t run (const struct sim_options *options, struct sim_oracle *total)
+{
+    struct sim *sim = malloc (sizeof *sim);
+    maitre_assert (sim != NULL);
+    running_seed = options->seed;
+    setup (sim, options);
+    run_until (sim, options->duration_ms * 1000, true);
+    sim_fault_heal (sim);
+    require_convergence (sim);
+    sim_trace (sim, "settled after %lu elections, %lu writes, %lu reads", (unsigned long) sim->oracle.elections,
+        (unsigned long) sim->oracle.writes, (unsigned long) sim->oracle.reads);
+    uint64_t hash = sim->hash;
+    const struct sim_oracle *oracle = &sim->oracle;
+    total->elections += oracle->elections;
+    total->applied += oracle->applied;
+    total->reads += oracle->reads;
+    total->writes += oracle->writes;
+    total->unknown += oracle->unknown;
+    total->snapshots += oracle->snapshots;
+    total->restores += oracle->restores;
+    total->suspects += oracle->suspects;
+    total->cleared += oracle->cleared;
+    total->refused += oracle->refused;
+    total->changes += oracle->changes;
+    close_all (sim);
+    free (sim);
+    return hash;
+}
+
+int main (int argc, char **argv)
+{
+    struct sim_options options = {.seed = 1, .duration_ms = 8000};
+    uint64_t seeds = 1;
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp (argv[i], "--trace") == 0) {
+            options.trace = true;
+        } else if (more && strcmp (argv[i], "--seed") == 0) {
+            options.seed = strtoull (argv[++i], NULL, 10);
+        } else if (more && strcmp (argv[i], "--seeds") == 0) {
+            seeds = strtoull (argv[++i], NULL, 10);
+        } else if (more && strcmp (argv[i], "--duration") == 0) {
+            options.duration_ms = strtoull (argv[++i], NULL, 10);
+        } else if (more && strcmp (argv[i], "--families") == 0) {
+            options.families = (uint32_t) strtoul (argv[++i], NULL, 16);
+            options.families_set = true;
+        } else {
+            fprintf (
+                stderr, "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--trace]\n");
+            return 2;
+        }
+    }
+    signal (SIGABRT, on_abort);
+    struct sim_oracle total = {0};
+    for (uint64_t i = 0; i < seeds; i++, options.seed++) {
+        uint64_t first = run (&options, &total);
+        struct sim_options quiet = options;
+        quiet.trace = false;
+        uint64_t second = run (&quiet, &total);
+        if (first != second) {
+            fprintf (stderr, "seed %lu: two runs, two traces\n", (unsigned long) options.seed);
+            return 1;
+        }
+    }
+    printf ("%lu seeds: elections %lu, applied %lu, writes %lu, reads %lu, unknown %lu, refused %lu, snapshots %lu, "
+            "restores %lu, rotten %lu, cleared %lu, changes %lu\n",
+        (unsigned long) seeds, (unsigned long) total.elections, (unsigned long) total.applied,
+        (unsigned long) total.writes, (unsigned long) total.reads, (unsigned long) total.unknown,
+        (unsigned long) total.refused, (unsigned long) total.snapshots, (unsigned long) total.restores,
+        (unsigned long) total.suspects, (unsigned long) total.cleared, (unsigned long) total.changes);
+    return 0;
+}

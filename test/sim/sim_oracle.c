@@ -1,0 +1,186 @@
+/* What must hold, seen from outside: the invariants that sim.h numbers. */
+#include "test/sim/sim.h"
+
+#include <stdlib.h>
+
+#include "schemas/runtime/assert.h"
+
+/* ---- a map of facts ---- */
+
+enum fact { FACT_LEADER = 1, FACT_VOTE, FACT_ENTRY };
+
+static uint64_t mix (const uint64_t key[4])
+{
+    uint64_t h = 0;
+    for (int i = 0; i < 4; i++) {
+        h = (h ^ key[i]) * UINT64_C (0xff51afd7ed558ccd);
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+/* The place of the key, or the free place where it belongs. An unused place has key[0] == 0. */
+static struct sim_map_item *lookup (struct sim_map *map, const uint64_t key[4])
+{
+    size_t at = mix (key) & (map->size - 1);
+    for (;; at = (at + 1) & (map->size - 1)) {
+        struct sim_map_item *item = &map->items[at];
+        bool same =
+            item->key[0] == key[0] && item->key[1] == key[1] && item->key[2] == key[2] && item->key[3] == key[3];
+        if (item->key[0] == 0 || same)
+            return item;
+    }
+}
+
+static void make_room (struct sim_map *map)
+{
+    if (map->size != 0 && map->count < map->size / 2)
+        return;
+    struct sim_map bigger = {.count = map->count, .size = map->size == 0 ? 4096 : 2 * map->size};
+    bigger.items = calloc (bigger.size, sizeof *bigger.items);
+    maitre_assert (bigger.items != NULL);
+    for (size_t i = 0; i < map->size; i++)
+        if (map->items[i].key[0] != 0)
+            *lookup (&bigger, map->items[i].key) = map->items[i];
+    free (map->items);
+    *map = bigger;
+}
+
+/* States a fact; returns what was stated first, which is `value` when nobody contradicts. */
+static uint64_t state_fact (struct sim *sim, enum fact fact, uint32_t shard, uint64_t a, uint64_t b, uint64_t value)
+{
+    uint64_t key[4] = {fact, shard, a, b};
+    make_room (&sim->oracle.facts);
+    struct sim_map_item *item = lookup (&sim->oracle.facts, key);
+    if (item->key[0] != 0)
+        return item->value;
+    for (int i = 0; i < 4; i++)
+        item->key[i] = key[i];
+    item->value = value;
+    sim->oracle.facts.count++;
+    return value;
+}
+
+/* ---- checks ---- */
+
+void sim_oracle_message (struct sim *sim, const struct raft_message *message)
+{
+    if (message->type != RAFT_VOTE_REPLY || message->flags != 0)
+        return; /* a suspect's grant is no vote on its own */
+    uint64_t first = state_fact (sim, FACT_VOTE, message->shard, message->from, message->term, message->to);
+    if (first != message->to)
+        sim_fail (sim, "shard %u: replica %lu votes twice in term %lu, for %lu and %lu", message->shard,
+            (unsigned long) message->from, (unsigned long) message->term, (unsigned long) first,
+            (unsigned long) message->to);
+}
+
+void sim_oracle_hard_state (struct sim *sim, const struct sim_stored *stored, uint64_t term, uint64_t vote)
+{
+    bool same_vote = term > stored->term || stored->vote == 0 || stored->vote == vote;
+    if (term < stored->term || !same_vote)
+        sim_fail (sim, "shard %u replica %lu: durable term %lu vote %lu becomes %lu, %lu", stored->shard,
+            (unsigned long) stored->replica, (unsigned long) stored->term, (unsigned long) stored->vote,
+            (unsigned long) term, (unsigned long) vote);
+}
+
+/* Log matching: an (index, term) names one entry, with one predecessor. */
+void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uint64_t first, uint64_t last)
+{
+    const struct sim_stored *stored = replica->stored;
+    uint64_t previous_term = stored->snapshot_term;
+    for (size_t i = 0; i < stored->log.count; i++) {
+        const struct sim_entry *entry = &stored->log.items[i];
+        if (entry->index >= first && entry->index <= last && (i > 0 || entry->index == stored->snapshot_index + 1)) {
+            uint64_t value = entry->checksum * 31 + previous_term;
+            if (state_fact (sim, FACT_ENTRY, stored->shard, entry->index, entry->term, value) != value)
+                sim_fail (sim, "shard %u: two entries at index %lu of term %lu", stored->shard,
+                    (unsigned long) entry->index, (unsigned long) entry->term);
+        }
+        previous_term = entry->term;
+    }
+}
+
+void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica)
+{
+    struct sim_group *group = &sim->oracle.groups[replica->shard];
+    sim->oracle.elections++;
+    sim_trace (sim, "%u.%u replica %lu leads term %lu", replica->node->index, replica->shard,
+        (unsigned long) replica->replica, (unsigned long) replica->term);
+    uint64_t first = state_fact (sim, FACT_LEADER, replica->shard, replica->term, 0, replica->replica);
+    if (first != replica->replica)
+        sim_fail (sim, "shard %u: two leaders in term %lu, %lu and %lu", replica->shard, (unsigned long) replica->term,
+            (unsigned long) first, (unsigned long) replica->replica);
+    struct raft_status status;
+    raft_status (replica->raft, &status);
+    if (status.last_index < group->committed_count)
+        sim_fail (sim, "shard %u: leader %lu of term %lu ends at %lu, %zu are committed", replica->shard,
+            (unsigned long) replica->replica, (unsigned long) replica->term, (unsigned long) status.last_index,
+            group->committed_count);
+    for (uint64_t i = status.snapshot_index + 1; i <= group->committed_count; i++)
+        if (raft_term_at (replica->raft, i) != group->committed[i - 1].term)
+            sim_fail (sim, "shard %u: leader %lu of term %lu lacks committed entry %lu", replica->shard,
+                (unsigned long) replica->replica, (unsigned long) replica->term, (unsigned long) i);
+}
+
+static bool durable_on_quorum (
+    struct sim *sim, const struct raft_configuration *configuration, const struct raft_entry *entry)
+{
+    unsigned voters[2] = {0}, holders[2] = {0};
+    const uint8_t halves[2] = {RAFT_VOTER, RAFT_VOTER_OLD};
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        struct sim_stored *stored =
+            sim_disk_find (&sim->nodes[sim_node_of (sim, member->replica)].disk, member->replica);
+        bool holds = stored && sim_stored_has (stored, entry->index, entry->term);
+        for (int half = 0; half < 2; half++) {
+            voters[half] += (member->roles & halves[half]) != 0;
+            holders[half] += (member->roles & halves[half]) != 0 && holds;
+        }
+    }
+    return 2 * holders[0] > voters[0] && (voters[1] == 0 || 2 * holders[1] > voters[1]);
+}
+
+void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, const struct raft_entry *entry)
+{
+    struct sim_group *group = &sim->oracle.groups[replica->shard];
+    sim->oracle.applied++;
+    if (entry->index > group->committed_count) {
+        if (entry->index != group->committed_count + 1)
+            sim_fail (sim, "shard %u: entry %lu applied out of order", replica->shard, (unsigned long) entry->index);
+        struct raft_configuration then;
+        bool known = raft_configuration_at (replica->raft, entry->index, &then);
+        bool durable = durable_on_quorum (sim, raft_configuration (replica->raft), entry) ||
+                       (known && durable_on_quorum (sim, &then, entry));
+        if (!durable && group->damaged == 0)
+            sim_fail (sim, "shard %u: entry %lu is applied but not durable on a quorum", replica->shard,
+                (unsigned long) entry->index);
+        sim_grow (&group->committed, &group->committed_size, group->committed_count, sizeof *group->committed);
+        group->committed[group->committed_count++] =
+            (struct sim_committed){.term = entry->term, .checksum = entry->checksum, .hash = replica->machine.hash};
+        return;
+    }
+    const struct sim_committed *committed = &group->committed[entry->index - 1];
+    if (committed->term != entry->term || committed->checksum != entry->checksum)
+        sim_fail (sim, "shard %u: replica %lu applies another entry at %lu", replica->shard,
+            (unsigned long) replica->replica, (unsigned long) entry->index);
+    if (committed->hash != replica->machine.hash)
+        sim_fail (sim, "shard %u: replica %lu has another state at %lu", replica->shard,
+            (unsigned long) replica->replica, (unsigned long) entry->index);
+}
+
+void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica)
+{
+    const struct sim_group *group = &sim->oracle.groups[replica->shard];
+    uint64_t index = replica->machine.applied;
+    if (index == 0 || index > group->committed_count || group->committed[index - 1].hash != replica->machine.hash)
+        sim_fail (sim, "shard %u: replica %lu installed a wrong snapshot at %lu", replica->shard,
+            (unsigned long) replica->replica, (unsigned long) index);
+}
+
+void sim_oracle_close (struct sim_oracle *oracle)
+{
+    free (oracle->facts.items);
+    for (size_t i = 0; i < SIM_SHARDS_MAX; i++)
+        free (oracle->groups[i].committed);
+    *oracle = (struct sim_oracle){0};
+}

@@ -1,0 +1,383 @@
+/* One turn of a node: step what arrived, then the caller's duties of raft.h, in their order. */
+#include "test/sim/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/runtime/assert.h"
+
+#define MESSAGE_BYTES_MAX (512 * 1024)
+
+/* ---- messages, as real wire bytes ---- */
+
+static uint8_t *encode (struct sim *sim, const struct raft_message *message, size_t *len)
+{
+    static struct raft_wire_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
+    static uint8_t buffer[MESSAGE_BYTES_MAX];
+    struct raft_wire_message wire;
+    raft_codec_to_wire (message, &wire, entries);
+    enum status status = codec_encode (&raft_wire_message_type, &wire, buffer, sizeof buffer, len);
+    if (status != STATUS_OK)
+        sim_fail (sim, "a message does not encode: %s", status_name (status));
+    return sim_copy (buffer, *len);
+}
+
+static enum status receive (struct sim *sim, struct sim_replica *replica, struct sim_input *input)
+{
+    static uint64_t memory[(RAFT_WIRE_MESSAGE_ARENA_MAX + 7) / 8];
+    static struct raft_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
+    struct raft_wire_message wire;
+    struct raft_message message;
+    struct arena arena;
+    arena_init (&arena, memory, sizeof memory);
+    enum status status =
+        codec_decode (&raft_wire_message_type, bytes_of (input->data, input->len), CODEC_STRICT, &arena, &wire, NULL);
+    if (status == STATUS_OK)
+        status = raft_codec_from_wire (&wire, &message, entries);
+    if (status != STATUS_OK)
+        sim_fail (sim, "a message does not decode: %s", status_name (status));
+    sim_trace (sim, "%u.%u < type %u from %lu term %lu index %lu/%lu commit %lu n %u flags %u", replica->node->index,
+        replica->shard, message.type, (unsigned long) message.from, (unsigned long) message.term,
+        (unsigned long) message.index, (unsigned long) message.log_term, (unsigned long) message.commit, message.count,
+        message.flags);
+    input->event.message = &message;
+    return raft_step (replica->raft, &input->event, &sim->effects);
+}
+
+/* ---- inputs ---- */
+
+static void wait_for (struct sim_replica *replica, uint64_t op, uint64_t index, uint64_t term)
+{
+    sim_grow (&replica->waiting, &replica->waiting_size, replica->waiting_count, sizeof *replica->waiting);
+    replica->waiting[replica->waiting_count++] = (struct sim_waiting){.op = op, .index = index, .term = term};
+}
+
+static void propose (struct sim *sim, struct sim_replica *replica, struct sim_input *input)
+{
+    uint8_t payload[SIM_COMMAND_BYTES] = {0};
+    bytes_put_u64 (payload, input->op);
+    struct bytes bytes = bytes_of (payload, sizeof payload);
+    input->event.payloads = &bytes;
+    input->event.payloads_count = 1;
+    if (raft_step (replica->raft, &input->event, &sim->effects) != STATUS_OK) {
+        sim->oracle.refused++;
+        sim_client_done (sim, input->op, replica, 0, false);
+        return;
+    }
+    wait_for (replica, input->op, sim->effects.proposed_index, sim->effects.proposed_term);
+}
+
+static void restore (struct sim *sim, struct sim_replica *replica, struct sim_input *input)
+{
+    struct sim_write *install = input->install;
+    input->event.index = install->index;
+    input->event.term = install->index_term;
+    input->event.configuration = &install->configuration;
+    replica->installing = false;
+    if (install->index > replica->machine.applied) {
+        replica->machine = install->state;
+        sim->oracle.restores++;
+        sim_oracle_installed (sim, replica);
+    }
+    enum status status = raft_step (replica->raft, &input->event, &sim->effects);
+    maitre_assert (status == STATUS_OK);
+    struct sim_snapshot reply = {.from = install->from, .to = replica->replica, .index = install->index, .ok = true};
+    uint32_t sender = sim_node_of (sim, install->from);
+    sim_queue_push (&sim->queue, (struct sim_happening){
+                                     .time_us = sim->time_us + 300,
+                                     .kind = SIM_SENT,
+                                     .node = sender,
+                                     .epoch = sim->nodes[sender].epoch,
+                                     .data = sim_copy (&reply, sizeof reply),
+                                     .len = sizeof reply,
+                                 });
+}
+
+static void step_input (struct sim *sim, struct sim_replica *replica, struct sim_input *input, uint64_t now_ms)
+{
+    enum status status = STATUS_OK;
+    input->event.now_ms = now_ms;
+    switch (input->event.type) {
+    case RAFT_RECEIVE:
+        status = receive (sim, replica, input);
+        if (status != STATUS_OK)
+            sim_fail (sim, "node %u shard %u calls a correct message impossible", replica->node->index, replica->shard);
+        break;
+    case RAFT_PROPOSE:
+        propose (sim, replica, input);
+        break;
+    case RAFT_READ:
+        input->event.read_id = input->op;
+        if (raft_step (replica->raft, &input->event, &sim->effects) != STATUS_OK)
+            sim_client_done (sim, input->op, replica, 0, false);
+        break;
+    case RAFT_RESTORE:
+        restore (sim, replica, input);
+        break;
+    case RAFT_PERSISTED:
+        replica->persisted_sequence = input->event.sequence;
+        status = raft_step (replica->raft, &input->event, &sim->effects);
+        maitre_assert (status == STATUS_OK);
+        break;
+    case RAFT_CONFIGURE:
+        input->event.configuration = &input->configuration;
+        status = raft_step (replica->raft, &input->event, &sim->effects);
+        if (status == STATUS_OK)
+            sim->oracle.changes++;
+        break;
+    default:
+        status = raft_step (replica->raft, &input->event, &sim->effects);
+        break;
+    }
+    free (input->data);
+    free (input->install);
+    raft_check (replica->raft);
+}
+
+/* ---- duties ---- */
+
+static void persist (struct sim *sim, struct sim_replica *replica)
+{
+    const struct raft_effects *effects = &sim->effects;
+    if (effects->suspect_cleared || effects->became_suspect) {
+        struct sim_write *mark = sim_disk_write (replica->node, SIM_WRITE_SUSPECT, replica->replica);
+        mark->suspect = effects->became_suspect;
+        sim->oracle.cleared += effects->suspect_cleared;
+        sim_trace (sim, "%u.%u replica %lu is %s", replica->node->index, replica->shard,
+            (unsigned long) replica->replica, effects->became_suspect ? "suspect" : "cleared");
+    }
+    if (effects->persist.sequence == 0)
+        return;
+    struct sim_write *write = sim_disk_write (replica->node, SIM_WRITE_TURN, replica->replica);
+    write->sequence = effects->persist.sequence;
+    write->hard_state = effects->persist.hard_state;
+    write->term = effects->persist.term;
+    write->vote = effects->persist.vote;
+    write->commit = effects->persist.commit;
+    write->entries = effects->persist.entries;
+    write->first = effects->persist.first;
+    write->reset = effects->persist.reset;
+    write->index = effects->persist.reset_index;
+    write->index_term = effects->persist.reset_term;
+    if (effects->persist.entries)
+        for (uint64_t i = effects->persist.first; i <= effects->persist.last; i++)
+            sim_entries_append (&write->log, raft_entry (replica->raft, i));
+}
+
+static void send (struct sim *sim, struct sim_replica *replica, const struct raft_message *message)
+{
+    size_t len;
+    sim_oracle_message (sim, message);
+    uint8_t *data = encode (sim, message, &len);
+    sim_net_send (sim, replica->node->index, sim_node_of (sim, message->to), data, len);
+    free (data);
+}
+
+static void hold (struct sim *sim, struct sim_replica *replica, const struct raft_message *message, uint64_t sequence)
+{
+    sim_grow (&replica->held, &replica->held_size, replica->held_count, sizeof *replica->held);
+    struct sim_held *held = &replica->held[replica->held_count++];
+    sim_oracle_message (sim, message);
+    held->after_sequence = sequence;
+    held->to = message->to;
+    held->data = encode (sim, message, &held->len);
+}
+
+/* Duty 6: what waited for batches that are synced now. */
+static void release_held (struct sim *sim, struct sim_replica *replica)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < replica->held_count; i++) {
+        struct sim_held *held = &replica->held[i];
+        if (held->after_sequence > replica->persisted_sequence) {
+            replica->held[kept++] = *held;
+            continue;
+        }
+        sim_net_send (sim, replica->node->index, sim_node_of (sim, held->to), held->data, held->len);
+        free (held->data);
+    }
+    replica->held_count = kept;
+}
+
+static void answer (struct sim *sim, struct sim_replica *replica)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < replica->waiting_count; i++) {
+        struct sim_waiting waiting = replica->waiting[i];
+        if (waiting.index > replica->machine.applied) {
+            replica->waiting[kept++] = waiting;
+            continue;
+        }
+        bool ok = true;
+        if (waiting.term != 0) /* a write: is it really this entry that was applied there? */
+            ok = raft_term_at (replica->raft, waiting.index) == waiting.term;
+        uint64_t index = waiting.term != 0 ? waiting.index : replica->machine.applied;
+        sim_client_done (sim, waiting.op, replica, index, ok);
+    }
+    replica->waiting_count = kept;
+}
+
+static void apply (struct sim *sim, struct sim_replica *replica)
+{
+    for (uint64_t i = sim->effects.apply_first; i <= sim->effects.apply_last; i++) {
+        const struct raft_entry *entry = raft_entry (replica->raft, i);
+        if (!entry)
+            sim_fail (sim, "entry %lu to apply is not in the log", (unsigned long) i);
+        sim_machine_apply (&replica->machine, entry);
+        sim_oracle_applied (sim, replica, entry);
+    }
+    for (size_t i = 0; i < sim->effects.reads_count; i++) {
+        const struct raft_read_result *read = &sim->effects.reads[i];
+        if (read->ok)
+            wait_for (replica, read->read_id, read->index, 0);
+        else
+            sim_client_done (sim, read->read_id, replica, 0, false);
+    }
+    answer (sim, replica);
+}
+
+static void start_snapshots (struct sim *sim, struct sim_replica *replica)
+{
+    for (size_t i = 0; i < sim->effects.snapshots_count; i++) {
+        uint64_t to = sim->effects.snapshots[i].replica;
+        struct sim_snapshot snapshot = {
+            .shard = replica->shard,
+            .from = replica->replica,
+            .to = to,
+            .index = replica->stored->state.applied,
+            .term = replica->stored->state.applied_term,
+            .state = replica->stored->state,
+            .ok = true,
+        };
+        bool known = raft_configuration_at (replica->raft, snapshot.index, &snapshot.configuration);
+        if (!known)
+            sim_fail (sim, "shard %u: the log was cut beyond the written state", replica->shard);
+        sim->oracle.snapshots++;
+        sim_trace (sim, "%u.%u sends a snapshot at %lu to %lu", replica->node->index, replica->shard,
+            (unsigned long) snapshot.index, (unsigned long) to);
+        sim_net_snapshot (sim, replica->node->index, sim_node_of (sim, to), &snapshot);
+    }
+}
+
+static void write_back (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
+{
+    if (now_ms < replica->state_due_ms || replica->state_writing || !(sim->families & (SIM_COMPACT | SIM_SMALL)))
+        return;
+    replica->state_due_ms = now_ms + sim_between (sim, 100, 3000);
+    replica->state_writing = true;
+    sim_disk_write (replica->node, SIM_WRITE_STATE, replica->replica)->state = replica->machine;
+    uint64_t written = replica->stored->state.applied;
+    uint64_t slack = sim_below (sim, 30);
+    if (written <= slack)
+        return;
+    struct raft_status status;
+    raft_status (replica->raft, &status);
+    uint64_t index = written - slack;
+    if (index <= status.snapshot_index || index > status.applied)
+        return;
+    struct sim_write *write = sim_disk_write (replica->node, SIM_WRITE_COMPACT, replica->replica);
+    write->index = index;
+    write->index_term = raft_term_at (replica->raft, index);
+    bool known = raft_configuration_at (replica->raft, index, &write->configuration);
+    maitre_assert (known);
+    raft_compact (replica->raft, index);
+}
+
+static void notice (struct sim *sim, struct sim_replica *replica)
+{
+    struct raft_status status;
+    raft_status (replica->raft, &status);
+    bool leads = status.role == RAFT_LEADER && (replica->role != RAFT_LEADER || replica->term != status.term);
+    if (status.anomalies != 0)
+        sim_fail (sim, "node %u shard %u counted an anomaly", replica->node->index, replica->shard);
+    bool lost = replica->role == RAFT_LEADER && (status.role != RAFT_LEADER || status.term != replica->term);
+    replica->role = status.role;
+    replica->term = status.term;
+    if (leads)
+        sim_oracle_leader (sim, replica);
+    if (!lost)
+        return;
+    size_t kept = 0; /* writes whose outcome this replica will not learn soon */
+    for (size_t i = 0; i < replica->waiting_count; i++) {
+        if (replica->waiting[i].term == 0)
+            replica->waiting[kept++] = replica->waiting[i];
+        else
+            sim_client_done (sim, replica->waiting[i].op, replica, 0, false);
+    }
+    replica->waiting_count = kept;
+}
+
+static void step_simple (struct sim *sim, struct sim_replica *replica, enum raft_event_type type, uint64_t now_ms)
+{
+    struct raft_event event = {.type = type, .now_ms = now_ms, .index = replica->machine.applied};
+    enum status status = raft_step (replica->raft, &event, &sim->effects);
+    maitre_assert (status == STATUS_OK);
+    raft_check (replica->raft);
+}
+
+/* False: the node died in the middle of its duties. */
+static bool turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
+{
+    raft_effects_reset (&sim->effects);
+    struct sim_input *inputs = replica->inputs;
+    size_t count = replica->inputs_count;
+    replica->inputs = NULL;
+    replica->inputs_count = 0;
+    replica->inputs_size = 0;
+    for (size_t i = 0; i < count; i++)
+        step_input (sim, replica, &inputs[i], now_ms);
+    free (inputs);
+    if (now_ms >= raft_deadline_ms (replica->raft))
+        step_simple (sim, replica, RAFT_TICK, now_ms);
+    step_simple (sim, replica, RAFT_TURN_END, now_ms);
+    notice (sim, replica);
+
+    uint64_t dies = sim->chaos && (sim->families & SIM_CRASH) && sim_chance (sim, 3000) ? 1 + sim_below (sim, 3) : 0;
+    if (dies == 1)
+        return false;
+    persist (sim, replica);
+    if (dies == 2)
+        return false;
+    for (size_t i = 0; i < sim->effects.send_now_count; i++)
+        send (sim, replica, &sim->effects.send_now[i]);
+    if (dies == 3)
+        return false;
+    for (size_t i = 0; i < sim->effects.send_after_count; i++)
+        hold (sim, replica, &sim->effects.send_after_persist[i], sim->effects.after_sequence);
+    apply (sim, replica);
+    start_snapshots (sim, replica);
+    release_held (sim, replica);
+    write_back (sim, replica, now_ms);
+    raft_effects_reset (&sim->effects);
+    step_simple (sim, replica, RAFT_APPLIED, now_ms);
+    return true;
+}
+
+void sim_node_turn (struct sim *sim, struct sim_node *node)
+{
+    if (sim->time_us < node->paused_until_us) {
+        sim_node_wake (sim, node, node->paused_until_us - sim->time_us);
+        return;
+    }
+    uint64_t now_ms = sim_node_now_ms (sim, node);
+    uint64_t next_ms = UINT64_MAX;
+    node->wake_us = 0;
+    for (size_t i = 0; i < node->replicas_count; i++) {
+        struct sim_replica *replica = node->replicas[i];
+        if (replica->inputs_count > 0 || now_ms >= raft_deadline_ms (replica->raft)) {
+            if (!turn (sim, replica, now_ms)) {
+                sim_disk_start (sim, node); /* what was handed to the disk may be on its way */
+                sim_node_crash (sim, node);
+                return;
+            }
+        }
+        uint64_t deadline_ms = raft_deadline_ms (replica->raft);
+        if (deadline_ms < next_ms)
+            next_ms = deadline_ms;
+    }
+    sim_disk_start (sim, node);
+    uint64_t wait_us = next_ms <= now_ms ? 1000 : (next_ms - now_ms) * 1000;
+    if (wait_us > 1000 * 1000)
+        wait_us = 1000 * 1000;
+    sim_node_wake (sim, node, wait_us);
+}
