@@ -15,7 +15,10 @@ static uint64_t min_timeout_ms (const struct gossip *gossip, size_t live)
 void gossip_suspicion_start (struct gossip *gossip, struct gossip_suspicion *suspicion, const struct id *accuser)
 {
     maitre_assert (!suspicion->active);
-    size_t live = gossip_members_live (gossip);
+    /* The suspect counts whether or not its slot was live before: it may be heard of for the first time. */
+    size_t live = 1;
+    for (size_t i = 0; i < gossip->count; i++)
+        live += gossip_slot_live (gossip->sorted[i]) && &gossip->sorted[i]->suspicion != suspicion;
     if (live < 2)
         live = 2;
     /* Only members besides the suspect and this node can confirm. */
