@@ -6,9 +6,28 @@
 
 #include "client/cli/cli.h"
 
+static int run_group (struct cli *cli);
+
 static const struct cli_command commands[] = {
+    {"auth", "users, roles and API keys", run_group},
+    {"catalog", "providers, offers, prices, capacities", run_group},
+    {"avail", "what is free", run_group},
+    {"reserve", "hold, book, confirm, move and cancel", run_group},
+    {"order", "quote, place and advance orders", run_group},
+    {"call", "any method with a JSON request; the outcome of an earlier call", cli_call},
+    {"cluster", "status, members, where a key lives, moving a leader", run_group},
+    {"node", "is one node serving", run_group},
+    {"methods", "every method that call takes", cli_methods},
     {"bench", "measure a running cluster", cli_bench},
+    {"replay", "send recorded bookings or orders", cli_replay},
 };
+
+static const char *group; /* the first word, for run_group */
+
+static int run_group (struct cli *cli)
+{
+    return cli_verb (cli, group);
+}
 
 static void print_usage (FILE *out)
 {
@@ -29,7 +48,7 @@ static void print_usage (FILE *out)
            "Exit codes: 0 ok, 1 failed or unhealthy, 2 usage, 3 not found, 4 conflict or precondition,\n"
            "  5 outcome unknown, 6 unavailable, 7 not allowed, 9 bench verify found a violation\n"
            "\n"
-           "Example: maitre bench reserve --clients 64 --json\n",
+           "Example: maitre reserve create 018f...:42 --mode book\n",
         out);
 }
 
@@ -85,7 +104,7 @@ int main (int argc, char **argv)
         print_usage (cli.help ? stdout : stderr);
         return cli.help ? CLI_OK : CLI_USAGE;
     }
-    const char *group = cli.argv[0];
+    group = cli.argv[0];
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp (commands[i].name, group) == 0) {
             cli.argv++;
