@@ -1,0 +1,446 @@
+/* Users, logins and API keys: names are unique, secrets stay out of the log, a request id proves nothing. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "node/services/auth.h"
+#include "test/support/services_rig.h"
+
+#define HASH_ONE "$argon2id$v=19$m=19456,t=2,p=1$one"
+#define HASH_TWO "$argon2id$v=19$m=19456,t=2,p=1$two"
+
+static struct rig rig;
+
+static int set_up (void **state)
+{
+    (void) state;
+    rig_init (&rig, 1);
+    return 0;
+}
+
+static int set_up_system (void **state)
+{
+    (void) state;
+    rig_init (&rig, 0);
+    return 0;
+}
+
+static int tear_down (void **state)
+{
+    (void) state;
+    rig_close (&rig);
+    return 0;
+}
+
+static enum status register_as (const char *login, const char *hash)
+{
+    struct principal nobody = rig_anonymous ();
+    struct register_request request = {.login = bytes_text (login), .password = BYTES_LITERAL ("-")};
+    struct id id = rig_request_id (&rig, METHOD_NUMBER_AUTH_REGISTER, &request);
+    return rig_apply_id (&rig, METHOD_NUMBER_AUTH_REGISTER, &nobody, &id, &request, bytes_text (hash));
+}
+
+static enum status login_id (const char *login, bool right, uint64_t version, struct id *request_id)
+{
+    struct principal nobody = rig_anonymous ();
+    struct login_request request = {.login = bytes_text (login), .password = BYTES_LITERAL ("-")};
+    uint8_t prepared[9] = {right};
+    bytes_put_u64 (prepared + 1, version);
+    if (id_is_zero (request_id))
+        *request_id = rig_request_id (&rig, METHOD_NUMBER_AUTH_LOGIN, &request);
+    return rig_apply_id (
+        &rig, METHOD_NUMBER_AUTH_LOGIN, &nobody, request_id, &request, bytes_of (prepared, sizeof prepared));
+}
+
+static enum status login_as (const char *login, bool right, uint64_t version)
+{
+    struct id id = {{0}};
+    return login_id (login, right, version, &id);
+}
+
+/* What the leader would do before proposing. */
+static struct services_prepare prepare_call (
+    uint64_t number, const void *request, const struct id *request_id, struct bytes *logged)
+{
+    struct services_prepare prepare;
+    struct principal nobody = rig_anonymous ();
+    const struct method *method = method_by_number (number);
+    struct bytes body = rig_encode (method->request, request, rig.body);
+    arena_init (&rig.arena, rig.memory, 2 * SERVICES_ARENA_BYTES_MIN);
+    services_prepare (
+        &rig.config, &rig.state, method, &nobody, request_id, body, &rig.arena, &prepare, logged, &rig.reply);
+    return prepare;
+}
+
+static void test_services_auth__registers_under_the_normalised_login (void **state)
+{
+    (void) state;
+    struct register_reply reply;
+    assert_int_equal (register_as ("  Ann@Example.org ", HASH_ONE), STATUS_OK);
+    rig_reply (&rig, &register_reply_type, &reply);
+    assert_true (bytes_equal (reply.login, BYTES_LITERAL ("ann@example.org")));
+    struct id expected = auth_user_id (BYTES_LITERAL ("ann@example.org"));
+    assert_true (id_equal (&reply.user, &expected));
+    assert_int_equal (id_hash (&reply.user), placement_hash_user (BYTES_LITERAL ("ann@example.org")));
+}
+
+static void test_services_auth__user_ids_are_golden (void **state)
+{
+    (void) state;
+    char text[ID_TEXT_LEN + 1];
+    struct id id = auth_user_id (BYTES_LITERAL ("ann@example.org"));
+    id_format (&id, text);
+    assert_string_equal (text, "26a0d011e80bd2e2eef796a745c3591e");
+    struct id other = auth_user_id (BYTES_LITERAL ("bob@example.org"));
+    assert_false (id_equal (&id, &other));
+}
+
+static void test_services_auth__logins_are_unique (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    assert_int_equal (register_as (" ANN", HASH_TWO), STATUS_ALREADY_EXISTS);
+    assert_true (rig_reason (&rig, "LOGIN_TAKEN"));
+    assert_true (bytes_equal (rig.refusal.field, BYTES_LITERAL ("login")));
+    assert_int_equal (login_as ("ann", true, 1), STATUS_OK); /* still the first password's account */
+}
+
+static void test_services_auth__refuses_bad_logins_and_unprepared_entries (void **state)
+{
+    (void) state;
+    struct register_request request = {.login = BYTES_LITERAL ("  a  "), .password = BYTES_LITERAL ("secret")};
+    struct id id = rig_id (&rig, 0);
+    struct bytes logged;
+    assert_int_equal (prepare_call (METHOD_NUMBER_AUTH_REGISTER, &request, &id, &logged).kind, SERVICES_PREPARE_DONE);
+    assert_int_equal (rig.reply.status, STATUS_INVALID_ARGUMENT);
+    assert_int_equal (register_as ("ann", ""), STATUS_INTERNAL);
+    assert_true (rig_reason (&rig, "NOT_PREPARED"));
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+}
+
+static void test_services_auth__passwords_stay_out_of_the_log (void **state)
+{
+    (void) state;
+    static const char secret[] = "correct horse battery staple";
+    struct register_request request = {.login = BYTES_LITERAL ("Ann"),
+        .password = BYTES_LITERAL (secret),
+        .has_display_name = true,
+        .display_name = BYTES_LITERAL ("Ann")};
+    struct id id = rig_request_id (&rig, METHOD_NUMBER_AUTH_REGISTER, &request);
+    struct bytes logged;
+    struct services_prepare prepare = prepare_call (METHOD_NUMBER_AUTH_REGISTER, &request, &id, &logged);
+    assert_int_equal (prepare.kind, SERVICES_PREPARE_HASH);
+    assert_true (bytes_equal (prepare.password, BYTES_LITERAL (secret)));
+    assert_null (memmem (logged.data, logged.len, secret, 8));
+    struct register_request kept;
+    assert_int_equal (codec_decode (&register_request_type, logged, CODEC_STRICT, NULL, &kept, NULL), STATUS_OK);
+    assert_true (bytes_equal (kept.login, request.login));
+    assert_true (kept.has_display_name);
+
+    struct login_request login = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL (secret)};
+    prepare = prepare_call (METHOD_NUMBER_AUTH_LOGIN, &login, &id, &logged);
+    assert_int_equal (prepare.kind, SERVICES_PREPARE_VERIFY);
+    assert_null (memmem (logged.data, logged.len, secret, 8));
+}
+
+static void test_services_auth__taken_names_cost_no_hashing (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct register_request request = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL ("x")};
+    struct id id = rig_request_id (&rig, METHOD_NUMBER_AUTH_REGISTER, &request);
+    struct bytes logged;
+    assert_int_equal (prepare_call (METHOD_NUMBER_AUTH_REGISTER, &request, &id, &logged).kind, SERVICES_PREPARE_DONE);
+    assert_true (rig_reason (&rig, "LOGIN_TAKEN"));
+}
+
+static void test_services_auth__unknown_logins_take_the_same_way (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct login_request known = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL ("x")};
+    struct login_request unknown = {.login = BYTES_LITERAL ("bob"), .password = BYTES_LITERAL ("x")};
+    struct bytes logged;
+    struct id id = rig_request_id (&rig, METHOD_NUMBER_AUTH_LOGIN, &known);
+    struct services_prepare prepare = prepare_call (METHOD_NUMBER_AUTH_LOGIN, &known, &id, &logged);
+    assert_int_equal (prepare.kind, SERVICES_PREPARE_VERIFY);
+    assert_true (bytes_equal (prepare.hash, BYTES_LITERAL (HASH_ONE)));
+    assert_int_equal (prepare.credentials_version, 1);
+    id = rig_request_id (&rig, METHOD_NUMBER_AUTH_LOGIN, &unknown);
+    prepare = prepare_call (METHOD_NUMBER_AUTH_LOGIN, &unknown, &id, &logged);
+    assert_int_equal (prepare.kind, SERVICES_PREPARE_VERIFY);
+    assert_int_equal (prepare.credentials_version, 0);
+    assert_memory_equal (prepare.hash.data, "$argon2id$v=19$m=19456,t=2,p=1$", 31);
+
+    char message[256];
+    assert_int_equal (login_as ("ann", false, 1), STATUS_UNAUTHENTICATED);
+    assert_true (rig_reason (&rig, "BAD_CREDENTIALS"));
+    snprintf (message, sizeof message, "%s", rig.reply.message);
+    assert_int_equal (login_as ("bob", false, 0), STATUS_UNAUTHENTICATED);
+    assert_true (rig_reason (&rig, "BAD_CREDENTIALS"));
+    assert_string_equal (rig.reply.message, message);
+    assert_int_equal (login_as ("bob", true, 0), STATUS_UNAUTHENTICATED); /* whoever knew the dummy's password */
+}
+
+static void test_services_auth__login_makes_a_session (void **state)
+{
+    (void) state;
+    struct login_reply reply;
+    struct id id = {{0}};
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    rig.time_ms += 1234;
+    assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
+    rig_reply (&rig, &login_reply_type, &reply);
+    assert_int_equal (reply.roles, ROLE_CUSTOMER);
+    assert_int_equal (reply.sequence, 1);
+    assert_int_equal (reply.issued_ms, rig.time_ms);
+    assert_int_equal (reply.access_expires_ms, rig.time_ms + AUTH_ACCESS_TTL_MS);
+    assert_false (reply.has_access_token || reply.has_refresh_token);
+    struct id session = reply.session, user = auth_user_id (BYTES_LITERAL ("ann"));
+    assert_true (id_equal (&reply.user, &user));
+
+    /* The same request again, later: the same session. */
+    rig.time_ms += 60000;
+    assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
+    assert_true (rig.reply.replayed);
+    rig_reply (&rig, &login_reply_type, &reply);
+    assert_true (id_equal (&reply.session, &session));
+    assert_int_equal (reply.issued_ms, rig.time_ms - 60000);
+    /* Another request: another session. */
+    assert_int_equal (login_as ("ann", true, 1), STATUS_OK);
+    rig_reply (&rig, &login_reply_type, &reply);
+    assert_false (id_equal (&reply.session, &session));
+}
+
+/* A request id is no secret: it stands in logs and event feeds. */
+static void test_services_auth__a_request_id_is_no_password (void **state)
+{
+    (void) state;
+    struct id id = {{0}};
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
+    assert_int_equal (login_id ("ann", false, 1, &id), STATUS_UNAUTHENTICATED);
+    assert_false (rig.reply.replayed);
+    struct login_request request = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL ("guess")};
+    struct bytes logged;
+    assert_int_equal (prepare_call (METHOD_NUMBER_AUTH_LOGIN, &request, &id, &logged).kind, SERVICES_PREPARE_VERIFY);
+    assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
+    assert_true (rig.reply.replayed);
+}
+
+static void test_services_auth__failed_logins_leave_no_record (void **state)
+{
+    (void) state;
+    struct id id = {{0}};
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    size_t rows = tree_count (rig.map.tree);
+    assert_int_equal (login_id ("ann", false, 1, &id), STATUS_UNAUTHENTICATED);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal (login_as ("ann", false, 1), STATUS_UNAUTHENTICATED);
+    assert_int_equal (tree_count (rig.map.tree), rows);
+    assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
+}
+
+static void test_services_auth__credentials_that_changed_meanwhile (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    assert_int_equal (login_as ("ann", true, 2), STATUS_ABORTED);
+    assert_true (rig_reason (&rig, "CREDENTIALS_CHANGED"));
+    assert_int_equal (login_as ("ann", false, 0), STATUS_ABORTED); /* registered between verdict and entry */
+    struct principal nobody = rig_anonymous ();
+    struct login_request request = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL ("-")};
+    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_AUTH_LOGIN, &nobody, &request), STATUS_INTERNAL);
+    assert_true (rig_reason (&rig, "NOT_PREPARED"));
+}
+
+static void test_services_auth__sessions_are_bounded (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    size_t before = tree_count (rig.map.tree);
+    for (int i = 0; i < 3 * AUTH_SESSIONS_MAX; i++)
+        assert_int_equal (login_as ("ann", true, 1), STATUS_OK);
+    /* Records of all of them, sessions of the newest. */
+    assert_int_equal (tree_count (rig.map.tree), before + 3 * AUTH_SESSIONS_MAX + AUTH_SESSIONS_MAX);
+}
+
+static enum status set_role (uint64_t caller_roles, const char *login, uint64_t roles)
+{
+    struct principal caller = rig_user (5, caller_roles);
+    struct set_role_request request = {.login = bytes_text (login), .roles = roles};
+    return rig_apply (&rig, METHOD_NUMBER_AUTH_SET_ROLE, &caller, &request);
+}
+
+static void test_services_auth__only_administrators_give_roles (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    assert_int_equal (set_role (ROLE_SET_MAX & ~(uint64_t) ROLE_ADMIN, "ann", ROLE_STAFF), STATUS_PERMISSION_DENIED);
+    assert_true (rig_reason (&rig, "ADMIN_ONLY"));
+    assert_int_equal (set_role (ROLE_ADMIN, "bob", ROLE_STAFF), STATUS_NOT_FOUND);
+    assert_true (rig_reason (&rig, "NO_USER"));
+    assert_int_equal (set_role (ROLE_ADMIN, " Ann", ROLE_STAFF | ROLE_COURIER), STATUS_OK);
+    struct login_reply reply;
+    assert_int_equal (login_as ("ann", true, 1), STATUS_OK); /* the credentials are the same */
+    rig_reply (&rig, &login_reply_type, &reply);
+    assert_int_equal (reply.roles, ROLE_STAFF | ROLE_COURIER);
+}
+
+/* ---- API keys, in the system shard */
+
+static enum status create_key (uint64_t caller_roles, uint64_t number, uint64_t roles)
+{
+    struct principal caller = rig_user (5, caller_roles);
+    struct create_api_key_request request = {
+        .key = id_make (9, 9, number), .name = BYTES_LITERAL ("till"), .roles = roles};
+    return rig_apply (&rig, METHOD_NUMBER_AUTH_CREATE_API_KEY, &caller, &request);
+}
+
+static enum status revoke_key (uint64_t caller_roles, uint64_t number)
+{
+    struct principal caller = rig_user (5, caller_roles);
+    struct revoke_api_key_request request = {.key = id_make (9, 9, number)};
+    return rig_apply (&rig, METHOD_NUMBER_AUTH_REVOKE_API_KEY, &caller, &request);
+}
+
+static struct list_api_keys_reply list_keys (uint64_t page_size, struct bytes token)
+{
+    static uint8_t kept[SERVICES_PAGE_TOKEN_BYTES_MAX];
+    struct principal caller = rig_user (5, ROLE_OPERATOR);
+    struct list_api_keys_request request = {
+        .has_page_size = true, .page_size = page_size, .has_page_token = true, .page_token = token};
+    struct list_api_keys_reply reply;
+    assert_int_equal (rig_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &caller, &request), STATUS_OK);
+    rig_reply (&rig, &list_api_keys_reply_type, &reply);
+    if (reply.has_page_token) {
+        memcpy (kept, reply.page_token.data, reply.page_token.len);
+        reply.page_token.data = kept;
+    }
+    return reply;
+}
+
+static void test_services_auth__keys_have_no_more_roles_than_their_maker (void **state)
+{
+    (void) state;
+    struct create_api_key_reply reply;
+    assert_int_equal (create_key (ROLE_OPERATOR, 1, ROLE_STAFF), STATUS_PERMISSION_DENIED);
+    assert_true (rig_reason (&rig, "ADMIN_ONLY"));
+    assert_int_equal (create_key (ROLE_ADMIN | ROLE_STAFF, 1, ROLE_STAFF | ROLE_COURIER), STATUS_PERMISSION_DENIED);
+    assert_true (rig_reason (&rig, "ROLES_BEYOND_YOURS"));
+    assert_int_equal (create_key (ROLE_ADMIN | ROLE_STAFF, 1, ROLE_STAFF), STATUS_OK);
+    rig_reply (&rig, &create_api_key_reply_type, &reply);
+    assert_int_equal (reply.roles, ROLE_STAFF);
+    assert_int_equal (reply.issued_ms, rig.time_ms);
+    assert_false (reply.has_token);
+    assert_int_equal (create_key (ROLE_ADMIN, 1, 0), STATUS_ALREADY_EXISTS);
+    struct principal admin = rig_user (5, ROLE_ADMIN);
+    struct create_api_key_request zero = {.name = BYTES_LITERAL ("none")};
+    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_AUTH_CREATE_API_KEY, &admin, &zero), STATUS_INVALID_ARGUMENT);
+}
+
+static void test_services_auth__revoked_once_is_revoked (void **state)
+{
+    (void) state;
+    assert_int_equal (create_key (ROLE_ADMIN, 1, 0), STATUS_OK);
+    assert_int_equal (revoke_key (ROLE_OPERATOR, 1), STATUS_PERMISSION_DENIED);
+    assert_false (list_keys (10, bytes_of (NULL, 0)).keys[0].revoked);
+    rig.time_ms += 1000;
+    assert_int_equal (revoke_key (ROLE_ADMIN, 1), STATUS_OK);
+    rig.time_ms += 1000;
+    assert_int_equal (revoke_key (ROLE_ADMIN, 1), STATUS_OK);
+    assert_int_equal (revoke_key (ROLE_ADMIN, 2), STATUS_OK); /* made offline: no list named it */
+    assert_int_equal (create_key (ROLE_ADMIN, 2, 0), STATUS_ALREADY_EXISTS);
+    struct list_api_keys_reply reply = list_keys (10, bytes_of (NULL, 0));
+    assert_int_equal (reply.keys_count, 2);
+    assert_true (reply.keys[0].revoked && reply.keys[1].revoked);
+    assert_int_equal (reply.keys[0].revoked_ms, RIG_START_MS + 1000);
+    assert_int_equal (reply.keys[1].revoked_ms, RIG_START_MS + 2000);
+}
+
+static void test_services_auth__lists_keys_by_page (void **state)
+{
+    (void) state;
+    rig.checks = false;
+    for (uint64_t i = 0; i < 25; i++)
+        assert_int_equal (create_key (ROLE_ADMIN, i, 0), STATUS_OK);
+    uint64_t seen = 0;
+    struct list_api_keys_reply reply = {.page_token = {0}};
+    do {
+        reply = list_keys (10, reply.page_token);
+        for (size_t i = 0; i < reply.keys_count; i++) {
+            struct id expected = id_make (9, 9, seen++);
+            assert_true (id_equal (&reply.keys[i].key, &expected));
+        }
+    } while (reply.has_page_token);
+    assert_int_equal (seen, 25);
+    struct principal customer = rig_user (6, ROLE_CUSTOMER);
+    struct list_api_keys_request request = {0};
+    assert_int_equal (rig_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &customer, &request), STATUS_PERMISSION_DENIED);
+}
+
+/* Whoever forges a token by the public checksum gets an answer, never a crash. */
+static void test_services_auth__forged_page_tokens_are_harmless (void **state)
+{
+    (void) state;
+    assert_int_equal (create_key (ROLE_ADMIN, 1, 0), STATUS_OK);
+    assert_int_equal (create_key (ROLE_ADMIN, 2, 0), STATUS_OK);
+    struct principal caller = rig_user (5, ROLE_OPERATOR);
+    struct list_api_keys_reply first = list_keys (1, bytes_of (NULL, 0));
+    assert_true (first.has_page_token);
+    uint8_t forged[600] = {0};
+    size_t head = first.page_token.len - ID_SIZE;
+    memcpy (forged, first.page_token.data, first.page_token.len);
+    for (size_t len = 0; len <= sizeof forged; len++) {
+        struct list_api_keys_request request = {
+            .has_page_size = true, .page_size = 1, .has_page_token = true, .page_token = bytes_of (forged, len)};
+        enum status status = rig_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &caller, &request);
+        assert_true (status == STATUS_OK || status == STATUS_INVALID_ARGUMENT);
+        assert_true (len == 0 || len >= head || status == STATUS_INVALID_ARGUMENT);
+    }
+}
+
+static void test_services_auth__the_list_of_keys_is_bounded (void **state)
+{
+    (void) state;
+    rig.checks = false;
+    for (uint64_t i = 0; i < AUTH_API_KEYS_MAX; i++)
+        assert_int_equal (create_key (ROLE_ADMIN, i, 0), STATUS_OK);
+    assert_int_equal (create_key (ROLE_ADMIN, AUTH_API_KEYS_MAX, 0), STATUS_RESOURCE_EXHAUSTED);
+    assert_true (rig_reason (&rig, "TOO_MANY_KEYS"));
+    assert_int_equal (revoke_key (ROLE_ADMIN, AUTH_API_KEYS_MAX), STATUS_RESOURCE_EXHAUSTED);
+    assert_int_equal (revoke_key (ROLE_ADMIN, 3), STATUS_OK);
+    rig_check (&rig);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown (name, set_up, tear_down)
+#define TEST_SYSTEM(name) cmocka_unit_test_setup_teardown (name, set_up_system, tear_down)
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST (test_services_auth__registers_under_the_normalised_login),
+        TEST (test_services_auth__user_ids_are_golden),
+        TEST (test_services_auth__logins_are_unique),
+        TEST (test_services_auth__refuses_bad_logins_and_unprepared_entries),
+        TEST (test_services_auth__passwords_stay_out_of_the_log),
+        TEST (test_services_auth__taken_names_cost_no_hashing),
+        TEST (test_services_auth__unknown_logins_take_the_same_way),
+        TEST (test_services_auth__login_makes_a_session),
+        TEST (test_services_auth__a_request_id_is_no_password),
+        TEST (test_services_auth__failed_logins_leave_no_record),
+        TEST (test_services_auth__credentials_that_changed_meanwhile),
+        TEST (test_services_auth__sessions_are_bounded),
+        TEST (test_services_auth__only_administrators_give_roles),
+        TEST_SYSTEM (test_services_auth__keys_have_no_more_roles_than_their_maker),
+        TEST_SYSTEM (test_services_auth__revoked_once_is_revoked),
+        TEST_SYSTEM (test_services_auth__lists_keys_by_page),
+        TEST_SYSTEM (test_services_auth__forged_page_tokens_are_harmless),
+        TEST_SYSTEM (test_services_auth__the_list_of_keys_is_bounded),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
