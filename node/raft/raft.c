@@ -59,7 +59,8 @@ static enum status load_entries (struct raft *raft, const struct raft_stored *st
         if (status != STATUS_OK)
             return status;
     }
-    if (snapshot > 0 && stored->entries_count > 0 && raft->log.count == 0) /* nothing of it goes on: the disk should forget it too */
+    if (snapshot > 0 && stored->entries_count > 0 &&
+        raft->log.count == 0) /* nothing of it goes on: the disk should forget it too */
         raft_persist_reset (raft);
     maitre_assert (raft_log_last (&raft->log) >= snapshot);
     return STATUS_OK;

@@ -285,7 +285,7 @@ WARN_UNUSED enum status raft_step (struct raft *raft, const struct raft_event *e
 /* Drops entries up to index from memory (duty 8). Pre: index <= applied. Below the first entry: nothing. */
 void raft_compact (struct raft *raft, uint64_t index);
 
-/* Whether RAFT_RESTORE of (index, term) will drop the log: always unless the log holds that very entry, synced. */
+/* Whether RAFT_RESTORE of (index, term) will drop the log: unless the log holds that very entry. */
 bool raft_restore_resets (const struct raft *raft, uint64_t index, uint64_t term);
 
 /* When RAFT_TICK next has something to do, if nothing else happens. */

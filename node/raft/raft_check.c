@@ -57,6 +57,7 @@ void raft_check (const struct raft *raft)
         maitre_assert (raft->reads_count == 0); /* I7 */
     maitre_assert (raft->role != RAFT_CANDIDATE || raft->vote == raft->options.replica);
     maitre_assert (raft->configuration_index <= raft_log_last (&raft->log));
+    maitre_assert (raft->matched_index <= raft_log_last (&raft->log));
     maitre_assert (raft->self < (int) raft->configuration.count);
     maitre_assert (raft->self < 0 || raft->configuration.members[raft->self].replica == raft->options.replica);
     maitre_assert (!raft->ack_pending || raft->leader != 0);

@@ -118,6 +118,20 @@ bool raft_configuration_at (const struct raft *raft, uint64_t index, struct raft
     return true;
 }
 
+/* Thesis 4.2.2: until the entry that votes us out has committed we may hold the only log that can win. */
+bool raft_may_campaign (const struct raft *raft)
+{
+    if (raft_self_votes (raft))
+        return true;
+    if (raft->configuration_index <= raft->commit || raft->configuration_index <= raft->log.snapshot_index)
+        return false;
+    struct raft_configuration before;
+    bool known = raft_configuration_at (raft, raft->configuration_index - 1, &before);
+    maitre_assert (known);
+    const struct raft_member *self = raft_configuration_find (&before, raft->options.replica);
+    return self && (self->roles & (RAFT_VOTER | RAFT_VOTER_OLD));
+}
+
 const struct raft_configuration *raft_configuration (const struct raft *raft)
 {
     maitre_assert (raft != NULL);

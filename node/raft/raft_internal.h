@@ -124,8 +124,8 @@ struct raft {
     unsigned quick_tries;
     bool campaign_transfer;
 
-    /* raft_append.c: what this follower can say of its log to the leader of this term */
-    uint64_t matched_index;
+    /* raft_append.c */
+    uint64_t matched_index; /* up to here this log was compared with that of the leader of this term */
     uint64_t ack_index;
     bool ack_pending;
     bool suspect;
@@ -177,6 +177,8 @@ static inline bool raft_self_votes (const struct raft *raft)
 {
     return raft->self >= 0 && raft_is_voter (raft, (uint32_t) raft->self);
 }
+/* Voters, and those whose removal has not committed yet. */
+bool raft_may_campaign (const struct raft *raft);
 bool raft_configuration_valid (const struct raft_configuration *configuration);
 /* Place of a replica among the members, or -1. */
 int raft_configuration_place (const struct raft_configuration *configuration, uint64_t replica);

@@ -61,9 +61,9 @@ void raft_role_follow (struct raft *raft, uint64_t term, uint64_t leader, struct
     if (term > raft->term) {
         raft_persist_hard_state (raft, term, 0);
         raft->ack_pending = false;
+        raft->matched_index = 0;
     }
     if (leader != raft->leader) {
-        raft->matched_index = 0;
         raft->suspect_target = UINT64_MAX;
         raft->ack_pending = false;
         raft->leader_lost = false;

@@ -39,7 +39,7 @@ bool raft_restore_resets (const struct raft *raft, uint64_t index, uint64_t term
     maitre_assert (term > 0);
     if (index < raft->apply_next)
         return false; /* will be ignored */
-    return index > raft->persisted_index || raft_log_term (&raft->log, index) != term;
+    return raft_log_term (&raft->log, index) != term;
 }
 
 void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, struct raft_effects *effects)
@@ -54,6 +54,8 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
         raft->base_configuration = *event->configuration; /* a committed one: it is as of an applied index (R7) */
         raft_configuration_use (raft, &raft->base_configuration, event->index);
         raft_persist_reset (raft);
+    } else if (raft->persisted_index < event->index) {
+        raft->persisted_index = event->index; /* the snapshot stands for entries that are still being written */
     }
     if (event->term > raft->term) /* the leader that sent it is at least there */
         raft_role_follow (raft, event->term, 0, effects);

@@ -33,8 +33,8 @@ static bool sticky (const struct raft *raft)
 
 static uint64_t own_rank (const struct raft *raft)
 {
-    maitre_assert (raft->self >= 0);
-    return raft->configuration.members[raft->self].rank;
+    maitre_assert (raft->self < (int) raft->configuration.count);
+    return raft->self < 0 ? 0 : raft->configuration.members[raft->self].rank;
 }
 
 static void arm_pre_candidate (struct raft *raft)
@@ -53,7 +53,7 @@ void raft_vote_link_down (struct raft *raft)
     maitre_assert (raft->role != RAFT_LEADER);
     raft->leader_lost = true;
     raft->quick_tries = 0;
-    if (!raft_self_votes (raft))
+    if (!raft_may_campaign (raft))
         return;
     uint64_t deadline = raft->now_ms + raft_quick_wait_ms (raft, own_rank (raft));
     if (deadline < raft->election_deadline_ms)
@@ -69,8 +69,9 @@ static void clear_votes (struct raft *raft)
 
 static void vote_for_self (struct raft *raft)
 {
-    maitre_assert (raft->self >= 0);
-    raft->peers[raft->self].vote = raft->suspect ? RAFT_VOTE_CONDITIONAL : RAFT_VOTE_GRANTED;
+    maitre_assert (raft->vote == raft->options.replica || raft->role == RAFT_PRE_CANDIDATE);
+    if (raft->self >= 0)
+        raft->peers[raft->self].vote = raft->suspect ? RAFT_VOTE_CONDITIONAL : RAFT_VOTE_GRANTED;
 }
 
 /* Acts on what has been counted so far. */
@@ -108,13 +109,13 @@ static void ask_all (struct raft *raft, uint8_t type, uint64_t term, uint8_t fla
         message->flags = flags;
         describe_log (raft, message);
     }
-    maitre_assert (raft->self >= 0);
+    maitre_assert (raft->role != RAFT_LEADER);
 }
 
 void raft_vote_prepare (struct raft *raft, struct raft_effects *effects)
 {
     maitre_assert (raft->role != RAFT_LEADER);
-    if (!raft_self_votes (raft)) { /* learners and removed replicas never campaign (R11) */
+    if (!raft_may_campaign (raft)) { /* learners and removed replicas never campaign (R11) */
         raft_role_arm (raft);
         return;
     }
@@ -123,7 +124,6 @@ void raft_vote_prepare (struct raft *raft, struct raft_effects *effects)
     raft->role = RAFT_PRE_CANDIDATE;
     raft->leader = 0;
     raft->ack_pending = false;
-    raft->matched_index = 0;
     clear_votes (raft);
     arm_pre_candidate (raft);
     vote_for_self (raft);
@@ -134,7 +134,7 @@ void raft_vote_prepare (struct raft *raft, struct raft_effects *effects)
 void raft_vote_campaign (struct raft *raft, bool transfer, struct raft_effects *effects)
 {
     maitre_assert (raft->role != RAFT_LEADER);
-    maitre_assert (raft_self_votes (raft));
+    maitre_assert (raft_may_campaign (raft));
     raft->role = RAFT_CANDIDATE;
     raft->leader = 0;
     raft->ack_pending = false;
@@ -152,8 +152,6 @@ void raft_vote_persisted (struct raft *raft, struct raft_effects *effects)
     if (raft->role != RAFT_CANDIDATE || !raft_persist_hard_state_durable (raft))
         return;
     maitre_assert (raft->vote == raft->options.replica);
-    if (raft->self < 0) /* a truncation took the configuration back that had us in it */
-        return;
     vote_for_self (raft);
     tally (raft, effects);
 }
@@ -234,5 +232,5 @@ void raft_vote_tick (struct raft *raft, struct raft_effects *effects)
     maitre_assert (raft->role != RAFT_LEADER);
     if (raft->now_ms >= raft->election_deadline_ms)
         raft_vote_prepare (raft, effects);
-    maitre_assert (raft->role != RAFT_FOLLOWER || raft->election_deadline_ms > raft->now_ms || !raft_self_votes (raft));
+    maitre_assert (raft->role != RAFT_FOLLOWER || raft->election_deadline_ms > raft->now_ms);
 }

@@ -63,6 +63,7 @@ struct sim_happening {
     uint64_t epoch; /* life of the node it is meant for, 0 = any */
     uint64_t value;
     bool up;
+    bool late; /* SIM_LINK: a silent cut that is noticed after a while */
     uint8_t *data; /* owned */
     size_t len;
 };
@@ -180,7 +181,7 @@ struct sim_held {
     uint64_t after_sequence;
     uint8_t *data;
     size_t len;
-    uint64_t to;
+    struct raft_message message; /* its head, for the oracle */
 };
 
 struct sim_waiting {
@@ -258,6 +259,8 @@ void sim_net_send (struct sim *sim, uint32_t from, uint32_t to, const uint8_t *d
 void sim_net_snapshot (struct sim *sim, uint32_t from, uint32_t to, const struct sim_snapshot *snapshot);
 /* Tells both ends that their connection broke or came back. */
 void sim_net_link (struct sim *sim, uint32_t a, uint32_t b, bool up, uint64_t delay_us);
+/* Whether news of a link still fit what the link has become meanwhile. */
+bool sim_net_plausible (const struct sim *sim, const struct sim_happening *happening);
 void sim_net_reset (struct sim *sim, uint32_t a, uint32_t b);
 void sim_net_heal (struct sim *sim);
 

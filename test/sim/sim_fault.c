@@ -77,7 +77,7 @@ static void partition (struct sim *sim)
             sim->paths[a][b].cut = true;
             sim->paths[b][a].cut = true;
             if (noticed)
-                sim_net_link (sim, a, b, false, sim_between (sim, 1000, 3000 * 1000));
+                sim_net_link (sim, a, b, false, sim_between (sim, 100 * 1000, 3000 * 1000));
         }
 }
 

@@ -147,7 +147,7 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
         }
         break;
     case SIM_LINK:
-        if (reaches)
+        if (reaches && sim_net_plausible (sim, happening))
             sim_node_link (sim, node, happening->peer, happening->up);
         break;
     case SIM_DISK:
@@ -191,6 +191,26 @@ static void run_until (struct sim *sim, uint64_t until_us, bool clients)
     sim->time_us = until_us;
 }
 
+/* What everybody thinks of a shard, for whoever looks into a failure. */
+static void describe (struct sim *sim, uint32_t shard)
+{
+    for (uint32_t n = 1; n <= sim->nodes_count; n++)
+        for (size_t i = 0; i < sim->nodes[n].replicas_count; i++) {
+            struct sim_replica *replica = sim->nodes[n].replicas[i];
+            if (replica->shard != shard)
+                continue;
+            struct raft_status s;
+            raft_status (replica->raft, &s);
+            sim_trace (sim,
+                "%u.%u replica %lu role %d term %lu leader %lu snapshot %lu applied %lu commit %lu persisted %lu last "
+                "%lu/%lu suspect %d members %u",
+                n, shard, (unsigned long) replica->replica, (int) s.role, (unsigned long) s.term,
+                (unsigned long) s.leader, (unsigned long) s.snapshot_index, (unsigned long) s.applied,
+                (unsigned long) s.commit, (unsigned long) s.persisted_index, (unsigned long) s.last_index,
+                (unsigned long) s.last_term, s.suspect, raft_configuration (replica->raft)->count);
+        }
+}
+
 /* Every member of the leader's configuration that lives holds and has applied what the leader has. */
 static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
 {
@@ -226,8 +246,10 @@ static void require_convergence (struct sim *sim)
             done++;
         if (done == sim->shards_count)
             return;
-        if (sim->time_us > bound_us)
+        if (sim->time_us > bound_us) {
+            describe (sim, done);
             sim_fail (sim, "shard %u does not settle after everything healed", done);
+        }
         /* Clients go on until every shard has moved, then the rest must catch up. */
         bool moved = sim->oracle.groups[done].completed_index > beyond[done];
         run_until (sim, sim->time_us + 100 * 1000, !moved);

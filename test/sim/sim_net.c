@@ -69,6 +69,7 @@ static void tell (struct sim *sim, uint32_t node, uint32_t peer, bool up, uint64
                                      .peer = peer,
                                      .epoch = sim->nodes[node].epoch,
                                      .up = up,
+                                     .late = delay_us >= 100 * 1000,
                                  });
 }
 
@@ -76,6 +77,13 @@ void sim_net_link (struct sim *sim, uint32_t a, uint32_t b, bool up, uint64_t de
 {
     tell (sim, a, b, up, delay_us);
     tell (sim, b, a, up, delay_us);
+}
+
+bool sim_net_plausible (const struct sim *sim, const struct sim_happening *happening)
+{
+    bool cut = sim->paths[happening->node][happening->peer].cut || sim->paths[happening->peer][happening->node].cut;
+    bool works = sim->nodes[happening->peer].alive && !cut;
+    return happening->up ? works : !happening->late || !works;
 }
 
 /* What is under way dies with the connection. */

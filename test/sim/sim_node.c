@@ -8,8 +8,8 @@
 
 uint64_t sim_node_now_ms (const struct sim *sim, const struct sim_node *node)
 {
-    int64_t drift = (int64_t) (sim->time_us / 1000) * node->drift_ppm / 1000;
-    return (node->clock_offset_us + sim->time_us + (uint64_t) drift) / 1000;
+    uint64_t rate = (uint64_t) (1000000 + node->drift_ppm);
+    return (node->clock_offset_us + sim->time_us * rate / 1000000) / 1000;
 }
 
 void sim_node_wake (struct sim *sim, struct sim_node *node, uint64_t delay_us)

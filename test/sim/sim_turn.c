@@ -177,9 +177,9 @@ static void hold (struct sim *sim, struct sim_replica *replica, const struct raf
 {
     sim_grow (&replica->held, &replica->held_size, replica->held_count, sizeof *replica->held);
     struct sim_held *held = &replica->held[replica->held_count++];
-    sim_oracle_message (sim, message);
     held->after_sequence = sequence;
-    held->to = message->to;
+    held->message = *message;
+    held->message.entries = NULL;
     held->data = encode (sim, message, &held->len);
 }
 
@@ -193,7 +193,8 @@ static void release_held (struct sim *sim, struct sim_replica *replica)
             replica->held[kept++] = *held;
             continue;
         }
-        sim_net_send (sim, replica->node->index, sim_node_of (sim, held->to), held->data, held->len);
+        sim_oracle_message (sim, &held->message);
+        sim_net_send (sim, replica->node->index, sim_node_of (sim, held->message.to), held->data, held->len);
         free (held->data);
     }
     replica->held_count = kept;
