@@ -32,7 +32,8 @@ static bool giving_helps (const struct ring_work *work, const struct leaders *le
 {
     if (leaders->led[from] == 0)
         return false;
-    return ring_work_fuller (work, from, 2 * (uint64_t)leaders->led[from] - 1, to, 2 * (uint64_t)leaders->led[to] + 1);
+    return ring_work_fuller (
+        work, from, 2 * (uint64_t) leaders->led[from] - 1, to, 2 * (uint64_t) leaders->led[to] + 1);
 }
 
 static bool giving_could_help (const struct ring_work *work, const struct leaders *leaders, uint32_t from)

@@ -42,7 +42,7 @@ struct ring_point *ring_points_new (const struct ring_work *work, size_t *points
 {
     size_t count = 0;
     for (uint32_t i = 0; i < work->count; i++)
-        count += (size_t)work->members[i]->weight * RING_VNODES_PER_WEIGHT;
+        count += (size_t) work->members[i]->weight * RING_VNODES_PER_WEIGHT;
     maitre_assert (count > 0);
     struct ring_point *points = malloc (2 * count * sizeof *points);
     if (points == NULL)

@@ -50,11 +50,11 @@ static void bound_loads (struct ring_work *work)
     uint64_t weights = 0;
     for (uint32_t i = 0; i < work->count; i++)
         weights += work->members[i]->weight;
-    uint64_t total = (uint64_t)work->shards * work->replicas;
+    uint64_t total = (uint64_t) work->shards * work->replicas;
     for (uint32_t i = 0; i < work->count; i++) {
         uint64_t share = total * work->members[i]->weight * 5; /* 1.25 x the mean, in quarters, rounded up */
         uint64_t bound = (share + weights * 4 - 1) / (weights * 4);
-        work->load_max[i] = bound < work->shards ? (uint32_t)bound : work->shards;
+        work->load_max[i] = bound < work->shards ? (uint32_t) bound : work->shards;
         maitre_assert (work->load_max[i] >= 1);
     }
 }
@@ -66,7 +66,7 @@ enum status ring_work_init (struct ring_work *work, const struct ring_member *me
     if (members_count < 1 || members_count > RING_MEMBERS_MAX || shard_count < 1 || shard_count > RING_SHARDS_MAX ||
         replication < 1 || replication > RING_REPLICATION_MAX)
         return STATUS_INVALID_ARGUMENT;
-    work->count = (uint32_t)members_count;
+    work->count = (uint32_t) members_count;
     for (uint32_t i = 0; i < work->count; i++) {
         if (!member_valid (&members[i]))
             return STATUS_INVALID_ARGUMENT;

@@ -58,7 +58,7 @@ enum status route_admission_new (const struct route_limits *limits, struct route
         made->limits.principals_max = ROUTE_PRINCIPALS_MAX;
     if (made->limits.queue_retry_ms == 0)
         made->limits.queue_retry_ms = QUEUE_RETRY_MS_DEFAULT;
-    made->burst_milli = (uint64_t)made->limits.burst * 1000;
+    made->burst_milli = (uint64_t) made->limits.burst * 1000;
     if (limits->rate_per_s > 0 && allocate_table (made) != STATUS_OK) {
         route_admission_destroy (&made);
         return STATUS_RESOURCE_EXHAUSTED;
@@ -182,7 +182,7 @@ struct route_admission_verdict route_admit (struct route_admission *admission, u
         return (struct route_admission_verdict){
             .status = STATUS_RESOURCE_EXHAUSTED,
             .reason = ROUTE_REFUSED_RATE,
-            .retry_after_ms = (uint32_t)((missing + limits->rate_per_s - 1) / limits->rate_per_s),
+            .retry_after_ms = (uint32_t) ((missing + limits->rate_per_s - 1) / limits->rate_per_s),
         };
     }
     bucket->level_milli -= 1000;

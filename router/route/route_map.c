@@ -10,7 +10,7 @@ enum status route_map_init (struct route_map *map, uint32_t shard_count)
     memset (map, 0, sizeof *map);
     if (shard_count < 1 || shard_count > ROUTE_SHARDS_MAX)
         return STATUS_INVALID_ARGUMENT;
-    map->shards = calloc ((size_t)shard_count + 1, sizeof *map->shards);
+    map->shards = calloc ((size_t) shard_count + 1, sizeof *map->shards);
     if (map->shards == NULL)
         return STATUS_RESOURCE_EXHAUSTED;
     map->shard_count = shard_count;
@@ -61,7 +61,7 @@ enum status route_map_set_shard (
     memset (entry->replicas, 0, sizeof entry->replicas);
     if (replicas_count > 0)
         memcpy (entry->replicas, replicas, replicas_count * sizeof *replicas);
-    entry->replicas_count = (uint32_t)replicas_count;
+    entry->replicas_count = (uint32_t) replicas_count;
     if (!holds (entry, entry->leader_node))
         entry->leader_node = 0;
     return STATUS_OK;

@@ -53,7 +53,7 @@ static void count_loads (const struct ring *ring, uint32_t *held, uint32_t *led)
 
 static void test_ring__has_as_many_replicas_as_there_are_nodes (void **state)
 {
-    (void)state;
+    (void) state;
     for (uint32_t count = 1; count <= 7; count++) {
         struct ring_member members[7];
         make_members (members, 1, count, 0);
@@ -69,7 +69,7 @@ static void test_ring__has_as_many_replicas_as_there_are_nodes (void **state)
 /* Every cluster moves its data when these change: they never may. */
 static void test_ring__golden_placements (void **state)
 {
-    (void)state;
+    (void) state;
     static const uint32_t expected[][3] = {
         {4, 5, 2}, {1, 5, 3}, {1, 3, 4}, {1, 4, 3}, {2, 5, 1}, {3, 4, 1}, {3, 5, 1}, {3, 5, 1}};
     struct ring_member members[5];
@@ -89,7 +89,7 @@ static void test_ring__golden_placements (void **state)
 
 static void test_ring__ignores_member_order_and_epoch (void **state)
 {
-    (void)state;
+    (void) state;
     for (uint32_t count = 2; count <= 9; count++) {
         struct ring_member members[9], reversed[9];
         make_members (members, count, count, 3);
@@ -107,7 +107,7 @@ static void test_ring__ignores_member_order_and_epoch (void **state)
 
 static void test_ring__bounds_load_and_evens_leaders (void **state)
 {
-    (void)state;
+    (void) state;
     static const uint32_t counts[] = {1, 2, 3, 4, 5, 7, 8, 13};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         for (uint64_t cluster = 0; cluster < 20; cluster++) {
@@ -132,7 +132,7 @@ static void test_ring__bounds_load_and_evens_leaders (void **state)
 
 static void test_ring__spreads_replicas_over_zones (void **state)
 {
-    (void)state;
+    (void) state;
     for (uint32_t zones = 1; zones <= 5; zones++) {
         for (uint32_t count = zones; count <= 12; count++) {
             struct ring_member members[12];
@@ -154,7 +154,7 @@ static void test_ring__spreads_replicas_over_zones (void **state)
 /* One node alone in the third zone holds a replica of everything: zones come before the bound. */
 static void test_ring__prefers_zones_to_the_load_bound (void **state)
 {
-    (void)state;
+    (void) state;
     struct ring_member members[7];
     make_members (members, 3, 7, 2);
     members[6].zone = BYTES_LITERAL ("c");
@@ -185,7 +185,7 @@ static void test_ring__relieves_the_overfull (void **state)
 
 static void test_ring__follows_weights (void **state)
 {
-    (void)state;
+    (void) state;
     struct ring_member members[6];
     make_members (members, 5, 6, 0);
     members[0].weight = 3;
@@ -204,7 +204,7 @@ static void test_ring__follows_weights (void **state)
 /* A join and a leave move about 1/n of the replicas: 1.2/n on average, never 2/n. */
 static void test_ring__moves_little (void **state)
 {
-    (void)state;
+    (void) state;
     enum { CLUSTERS = 40 };
     for (uint32_t count = 3; count <= 8; count++) {
         uint64_t moved_in = 0, moved_out = 0;
@@ -231,7 +231,7 @@ static void test_ring__moves_little (void **state)
 
 static void test_ring__refuses_wrong_members (void **state)
 {
-    (void)state;
+    (void) state;
     struct ring_member members[3];
     struct ring ring;
     make_members (members, 1, 3, 0);
@@ -258,7 +258,7 @@ static void test_ring__refuses_wrong_members (void **state)
 
 static void test_ring__serves_the_largest_cluster (void **state)
 {
-    (void)state;
+    (void) state;
     static struct ring_member members[RING_MEMBERS_MAX];
     make_members (members, 9, RING_MEMBERS_MAX, 3);
     struct ring ring;

@@ -28,7 +28,7 @@ static struct route_request to_leader (uint32_t shard)
 
 static void test_route_map__follows_newer_terms_only (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     assert_true (route_map_hint (&map, 1, 2, 5));
@@ -48,7 +48,7 @@ static void test_route_map__follows_newer_terms_only (void **state)
 
 static void test_route_map__ignores_hints_from_nowhere (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     assert_false (route_map_hint (&map, 4, 1, 1));
@@ -65,7 +65,7 @@ static void test_route_map__ignores_hints_from_nowhere (void **state)
 
 static void test_route_map__forgets_whom_it_was_denied (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     assert_true (route_map_hint (&map, 1, 2, 5));
@@ -79,7 +79,7 @@ static void test_route_map__forgets_whom_it_was_denied (void **state)
 
 static void test_route_map__drops_a_leader_that_moved_away (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     assert_true (route_map_hint (&map, 1, 2, 5));
@@ -93,7 +93,7 @@ static void test_route_map__drops_a_leader_that_moved_away (void **state)
 
 static void test_route_map__refuses_wrong_replicas_and_old_epochs (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     assert_int_equal (route_map_init (&map, 0), STATUS_INVALID_ARGUMENT);
     assert_int_equal (route_map_init (&map, ROUTE_SHARDS_MAX + 1), STATUS_INVALID_ARGUMENT);
@@ -116,7 +116,7 @@ static void test_route_map__refuses_wrong_replicas_and_old_epochs (void **state)
 
 static void test_route_decide__answers_what_it_can (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     struct route_request request = {.need = ROUTE_NEED_NOTHING, .shard = 99};
@@ -134,7 +134,7 @@ static void test_route_decide__answers_what_it_can (void **state)
 
 static void test_route_decide__forwards_once_to_the_leader (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     assert_true (route_map_hint (&map, 1, 2, 5));
@@ -157,7 +157,7 @@ static void test_route_decide__forwards_once_to_the_leader (void **state)
 
 static void test_route_decide__tells_self_routing_clients (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     struct route_request request = to_leader (1);
@@ -174,7 +174,7 @@ static void test_route_decide__tells_self_routing_clients (void **state)
 
 static void test_route_decide__says_unavailable_while_nobody_leads (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     struct route_request request = to_leader (1);
@@ -194,7 +194,7 @@ static void test_route_decide__says_unavailable_while_nobody_leads (void **state
 
 static void test_route_decide__asks_the_replicas_in_turn (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     struct route_request request = to_leader (1);
@@ -214,7 +214,7 @@ static void test_route_decide__asks_the_replicas_in_turn (void **state)
 
 static void test_route_decide__serves_stale_reads_from_any_replica (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_map map;
     make_map (&map);
     struct route_request request = {.need = ROUTE_NEED_REPLICA, .shard = 1, .replica_here = true, .hops = 1};
@@ -231,7 +231,7 @@ static void test_route_decide__serves_stale_reads_from_any_replica (void **state
 /* Every combination: never to itself, never over a broken link, never a second hop. */
 static void test_route_decide__never_forwards_in_vain (void **state)
 {
-    (void)state;
+    (void) state;
     for (uint32_t bits = 0; bits < 1u << 12; bits++) {
         struct route_map map;
         make_map (&map);
@@ -265,7 +265,7 @@ static void test_route_decide__never_forwards_in_vain (void **state)
 
 static void test_route_need__follows_the_method_class (void **state)
 {
-    (void)state;
+    (void) state;
     assert_int_equal (route_need_of (METHOD_WRITE, true), ROUTE_NEED_LEADER);
     assert_int_equal (route_need_of (METHOD_SYSTEM_WRITE, false), ROUTE_NEED_LEADER);
     assert_int_equal (route_need_of (METHOD_READ, false), ROUTE_NEED_LEADER);

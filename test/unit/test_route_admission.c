@@ -31,7 +31,7 @@ static struct route_admission_verdict admit (struct route_admission *admission, 
 
 static void test_route_admission__is_off_unless_set (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){0});
     for (int i = 0; i < 10000; i++)
         assert_int_equal (admit (admission, 0, 1).status, STATUS_OK);
@@ -42,7 +42,7 @@ static void test_route_admission__is_off_unless_set (void **state)
 
 static void test_route_admission__refuses_past_deadlines_first (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){.rate_per_s = 1, .burst = 1, .queue_max = 5});
     struct id id = principal_of (1);
     struct route_admission_verdict verdict = route_admit (admission, 0, &id, 0, 99);
@@ -54,7 +54,7 @@ static void test_route_admission__refuses_past_deadlines_first (void **state)
 
 static void test_route_admission__bounds_the_queue (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){.queue_max = 5, .queue_retry_ms = 17});
     struct id id = principal_of (1);
     assert_int_equal (route_admit (admission, 0, &id, UINT32_MAX, 4).status, STATUS_OK);
@@ -67,7 +67,7 @@ static void test_route_admission__bounds_the_queue (void **state)
 
 static void test_route_admission__limits_each_principal_alone (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){.rate_per_s = 10, .burst = 3});
     for (int i = 0; i < 3; i++)
         assert_int_equal (admit (admission, 1000, 1).status, STATUS_OK);
@@ -85,7 +85,7 @@ static void test_route_admission__limits_each_principal_alone (void **state)
 
 static void test_route_admission__holds_the_rate_over_time (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){.rate_per_s = 700, .burst = 50});
     uint32_t admitted = 0;
     for (uint64_t now_ms = 5; now_ms < 10005; now_ms++)
@@ -97,7 +97,7 @@ static void test_route_admission__holds_the_rate_over_time (void **state)
 
 static void test_route_admission__rests_to_a_burst_and_no_further (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){.rate_per_s = ROUTE_RATE_MAX, .burst = 4});
     static const uint64_t times_ms[] = {0, 100, UINT64_MAX};
     for (size_t t = 0; t < 3; t++) {
@@ -111,7 +111,7 @@ static void test_route_admission__rests_to_a_burst_and_no_further (void **state)
 
 static void test_route_admission__forgets_the_least_recently_seen (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission =
         make ((struct route_limits){.rate_per_s = 1, .burst = 1, .principals_max = 3, .hash_key = {7, 9}});
     for (uint64_t principal = 1; principal <= 3; principal++)
@@ -128,7 +128,7 @@ static void test_route_admission__forgets_the_least_recently_seen (void **state)
 
 static void test_route_admission__never_grows_past_its_bound (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = make ((struct route_limits){.rate_per_s = 1});
     for (uint64_t principal = 0; principal < 3 * ROUTE_PRINCIPALS_MAX; principal++) {
         struct id id = principal_of (principal);
@@ -141,7 +141,7 @@ static void test_route_admission__never_grows_past_its_bound (void **state)
 
 static void test_route_admission__refuses_limits_beyond_its_arithmetic (void **state)
 {
-    (void)state;
+    (void) state;
     struct route_admission *admission = NULL;
     const struct route_limits wrong[] = {
         {.rate_per_s = ROUTE_RATE_MAX + 1},
