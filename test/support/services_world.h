@@ -258,6 +258,65 @@ static inline struct reserve_item world_item (const struct id *offer, uint64_t f
         .offer = *offer, .first = first, .has_count = true, .count = count, .has_quantity = true, .quantity = quantity};
 }
 
+/* reserve.Create under a new id, which goes to *id unless that is NULL. */
+static inline enum status world_reserve (struct world *w, const struct principal *who, uint64_t mode,
+    const struct reserve_item *items, size_t count, struct id *id)
+{
+    struct reserve_item copy[RESERVATION_ITEMS_COUNT_MAX];
+    memcpy (copy, items, count * sizeof *items);
+    struct reserve_create_request request = {
+        .reservation = world_id (w), .mode = mode, .items = copy, .items_count = count};
+    if (id != NULL)
+        *id = request.reservation;
+    return world_call (w, METHOD_NUMBER_RESERVE_CREATE, who, &request);
+}
+
+/* reserve.Create of one item, which must succeed. */
+static inline struct id world_take (struct world *w, const struct principal *who, uint64_t mode, const struct id *offer,
+    uint64_t first, uint64_t quantity)
+{
+    struct reserve_item item = world_item (offer, first, 1, quantity);
+    struct id id;
+    enum status status = world_reserve (w, who, mode, &item, 1, &id);
+    maitre_assert (status == STATUS_OK);
+    return id;
+}
+
+/* Confirm (whole), Release and Cancel have the same request. */
+static inline enum status world_resolve (
+    struct world *w, uint32_t number, const struct principal *who, const struct id *id)
+{
+    struct reserve_confirm_request confirm = {.reservation = *id};
+    struct reserve_release_request release = {.reservation = *id};
+    struct reserve_cancel_request cancel = {.reservation = *id};
+    if (number == METHOD_NUMBER_RESERVE_CONFIRM)
+        return world_call (w, number, who, &confirm);
+    if (number == METHOD_NUMBER_RESERVE_RELEASE)
+        return world_call (w, number, who, &release);
+    return world_call (w, number, who, &cancel);
+}
+
+static inline enum status world_move (
+    struct world *w, const struct principal *who, const struct id *id, const struct reserve_item *items, size_t count)
+{
+    struct reserve_item copy[RESERVATION_ITEMS_COUNT_MAX];
+    memcpy (copy, items, count * sizeof *items);
+    struct reserve_move_request request = {.reservation = *id, .items = copy, .items_count = count};
+    return world_call (w, METHOD_NUMBER_RESERVE_MOVE, who, &request);
+}
+
+/* The stored reservation, as an admin reads it; valid until the next read. */
+static inline struct reservation world_reservation (struct world *w, const struct id *id)
+{
+    struct principal admin = world_admin ();
+    struct reserve_get_request request = {.reservation = *id};
+    struct reserve_get_reply reply;
+    enum status status = world_read (w, METHOD_NUMBER_RESERVE_GET, &admin, &request);
+    maitre_assert (status == STATUS_OK);
+    world_reply (w, &reserve_get_reply_type, &reply);
+    return reply.reservation;
+}
+
 /* The breakdown of one bucket. */
 static inline struct avail_row world_bucket (struct world *w, const struct id *offer, uint64_t bucket)
 {
