@@ -13,7 +13,8 @@
 #define HASH_ONE "$argon2id$v=19$m=19456,t=2,p=1$one"
 #define HASH_TWO "$argon2id$v=19$m=19456,t=2,p=1$two"
 
-static struct rig rig;
+static struct world rig;
+static uint8_t body_bytes[RIG_BYTES_MAX];
 
 static int set_up (void **state)
 {
@@ -32,7 +33,7 @@ static int set_up_system (void **state)
 static int tear_down (void **state)
 {
     (void) state;
-    rig_close (&rig);
+    world_close (&rig);
     return 0;
 }
 
@@ -41,7 +42,7 @@ static enum status register_as (const char *login, const char *hash)
     struct principal nobody = rig_anonymous ();
     struct register_request request = {.login = bytes_text (login), .password = BYTES_LITERAL ("-")};
     struct id id = rig_request_id (&rig, METHOD_NUMBER_AUTH_REGISTER, &request);
-    return rig_apply_id (&rig, METHOD_NUMBER_AUTH_REGISTER, &nobody, &id, &request, bytes_text (hash));
+    return world_call_as (&rig, METHOD_NUMBER_AUTH_REGISTER, &nobody, &id, &request, bytes_text (hash));
 }
 
 static enum status login_id (const char *login, bool right, uint64_t version, struct id *request_id)
@@ -52,7 +53,7 @@ static enum status login_id (const char *login, bool right, uint64_t version, st
     bytes_put_u64 (prepared + 1, version);
     if (id_is_zero (request_id))
         *request_id = rig_request_id (&rig, METHOD_NUMBER_AUTH_LOGIN, &request);
-    return rig_apply_id (
+    return world_call_as (
         &rig, METHOD_NUMBER_AUTH_LOGIN, &nobody, request_id, &request, bytes_of (prepared, sizeof prepared));
 }
 
@@ -69,8 +70,8 @@ static struct services_prepare prepare_call (
     struct services_prepare prepare;
     struct principal nobody = rig_anonymous ();
     const struct method *method = method_by_number (number);
-    struct bytes body = rig_encode (method->request, request, rig.body);
-    arena_init (&rig.arena, rig.memory, 2 * SERVICES_ARENA_BYTES_MIN);
+    struct bytes body = rig_encode (method->request, request, body_bytes);
+    arena_reset (&rig.arena);
     services_prepare (
         &rig.config, &rig.state, method, &nobody, request_id, body, &rig.arena, &prepare, logged, &rig.reply);
     return prepare;
@@ -81,7 +82,7 @@ static void test_services_auth__registers_under_the_normalised_login (void **sta
     (void) state;
     struct register_reply reply;
     assert_int_equal (register_as ("  Ann@Example.org ", HASH_ONE), STATUS_OK);
-    rig_reply (&rig, &register_reply_type, &reply);
+    world_reply (&rig, &register_reply_type, &reply);
     assert_true (bytes_equal (reply.login, BYTES_LITERAL ("ann@example.org")));
     struct id expected = auth_user_id (BYTES_LITERAL ("ann@example.org"));
     assert_true (id_equal (&reply.user, &expected));
@@ -192,27 +193,27 @@ static void test_services_auth__login_makes_a_session (void **state)
     struct login_reply reply;
     struct id id = {{0}};
     assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
-    rig.time_ms += 1234;
+    rig.now_ms += 1234;
     assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
-    rig_reply (&rig, &login_reply_type, &reply);
+    world_reply (&rig, &login_reply_type, &reply);
     assert_int_equal (reply.roles, ROLE_CUSTOMER);
     assert_int_equal (reply.sequence, 1);
-    assert_int_equal (reply.issued_ms, rig.time_ms);
-    assert_int_equal (reply.access_expires_ms, rig.time_ms + AUTH_ACCESS_TTL_MS);
+    assert_int_equal (reply.issued_ms, rig.now_ms);
+    assert_int_equal (reply.access_expires_ms, rig.now_ms + AUTH_ACCESS_TTL_MS);
     assert_false (reply.has_access_token || reply.has_refresh_token);
     struct id session = reply.session, user = auth_user_id (BYTES_LITERAL ("ann"));
     assert_true (id_equal (&reply.user, &user));
 
     /* The same request again, later: the same session. */
-    rig.time_ms += 60000;
+    rig.now_ms += 60000;
     assert_int_equal (login_id ("ann", true, 1, &id), STATUS_OK);
     assert_true (rig.reply.replayed);
-    rig_reply (&rig, &login_reply_type, &reply);
+    world_reply (&rig, &login_reply_type, &reply);
     assert_true (id_equal (&reply.session, &session));
-    assert_int_equal (reply.issued_ms, rig.time_ms - 60000);
+    assert_int_equal (reply.issued_ms, rig.now_ms - 60000);
     /* Another request: another session. */
     assert_int_equal (login_as ("ann", true, 1), STATUS_OK);
-    rig_reply (&rig, &login_reply_type, &reply);
+    world_reply (&rig, &login_reply_type, &reply);
     assert_false (id_equal (&reply.session, &session));
 }
 
@@ -254,7 +255,7 @@ static void test_services_auth__credentials_that_changed_meanwhile (void **state
     assert_int_equal (login_as ("ann", false, 0), STATUS_ABORTED); /* registered between verdict and entry */
     struct principal nobody = rig_anonymous ();
     struct login_request request = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL ("-")};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_AUTH_LOGIN, &nobody, &request), STATUS_INTERNAL);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_AUTH_LOGIN, &nobody, &request), STATUS_INTERNAL);
     assert_true (rig_reason (&rig, "NOT_PREPARED"));
 }
 
@@ -271,9 +272,9 @@ static void test_services_auth__sessions_are_bounded (void **state)
 
 static enum status set_role (uint64_t caller_roles, const char *login, uint64_t roles)
 {
-    struct principal caller = rig_user (5, caller_roles);
+    struct principal caller = world_principal (5, caller_roles);
     struct set_role_request request = {.login = bytes_text (login), .roles = roles};
-    return rig_apply (&rig, METHOD_NUMBER_AUTH_SET_ROLE, &caller, &request);
+    return world_call (&rig, METHOD_NUMBER_AUTH_SET_ROLE, &caller, &request);
 }
 
 static void test_services_auth__only_administrators_give_roles (void **state)
@@ -287,7 +288,7 @@ static void test_services_auth__only_administrators_give_roles (void **state)
     assert_int_equal (set_role (ROLE_ADMIN, " Ann", ROLE_STAFF | ROLE_COURIER), STATUS_OK);
     struct login_reply reply;
     assert_int_equal (login_as ("ann", true, 1), STATUS_OK); /* the credentials are the same */
-    rig_reply (&rig, &login_reply_type, &reply);
+    world_reply (&rig, &login_reply_type, &reply);
     assert_int_equal (reply.roles, ROLE_STAFF | ROLE_COURIER);
 }
 
@@ -295,28 +296,28 @@ static void test_services_auth__only_administrators_give_roles (void **state)
 
 static enum status create_key (uint64_t caller_roles, uint64_t number, uint64_t roles)
 {
-    struct principal caller = rig_user (5, caller_roles);
+    struct principal caller = world_principal (5, caller_roles);
     struct create_api_key_request request = {
         .key = id_make (9, 9, number), .name = BYTES_LITERAL ("till"), .roles = roles};
-    return rig_apply (&rig, METHOD_NUMBER_AUTH_CREATE_API_KEY, &caller, &request);
+    return world_call (&rig, METHOD_NUMBER_AUTH_CREATE_API_KEY, &caller, &request);
 }
 
 static enum status revoke_key (uint64_t caller_roles, uint64_t number)
 {
-    struct principal caller = rig_user (5, caller_roles);
+    struct principal caller = world_principal (5, caller_roles);
     struct revoke_api_key_request request = {.key = id_make (9, 9, number)};
-    return rig_apply (&rig, METHOD_NUMBER_AUTH_REVOKE_API_KEY, &caller, &request);
+    return world_call (&rig, METHOD_NUMBER_AUTH_REVOKE_API_KEY, &caller, &request);
 }
 
 static struct list_api_keys_reply list_keys (uint64_t page_size, struct bytes token)
 {
     static uint8_t kept[SERVICES_PAGE_TOKEN_BYTES_MAX];
-    struct principal caller = rig_user (5, ROLE_OPERATOR);
+    struct principal caller = world_principal (5, ROLE_OPERATOR);
     struct list_api_keys_request request = {
         .has_page_size = true, .page_size = page_size, .has_page_token = true, .page_token = token};
     struct list_api_keys_reply reply;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &caller, &request), STATUS_OK);
-    rig_reply (&rig, &list_api_keys_reply_type, &reply);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &caller, &request), STATUS_OK);
+    world_reply (&rig, &list_api_keys_reply_type, &reply);
     if (reply.has_page_token) {
         memcpy (kept, reply.page_token.data, reply.page_token.len);
         reply.page_token.data = kept;
@@ -333,14 +334,14 @@ static void test_services_auth__keys_have_no_more_roles_than_their_maker (void *
     assert_int_equal (create_key (ROLE_ADMIN | ROLE_STAFF, 1, ROLE_STAFF | ROLE_COURIER), STATUS_PERMISSION_DENIED);
     assert_true (rig_reason (&rig, "ROLES_BEYOND_YOURS"));
     assert_int_equal (create_key (ROLE_ADMIN | ROLE_STAFF, 1, ROLE_STAFF), STATUS_OK);
-    rig_reply (&rig, &create_api_key_reply_type, &reply);
+    world_reply (&rig, &create_api_key_reply_type, &reply);
     assert_int_equal (reply.roles, ROLE_STAFF);
-    assert_int_equal (reply.issued_ms, rig.time_ms);
+    assert_int_equal (reply.issued_ms, rig.now_ms);
     assert_false (reply.has_token);
     assert_int_equal (create_key (ROLE_ADMIN, 1, 0), STATUS_ALREADY_EXISTS);
-    struct principal admin = rig_user (5, ROLE_ADMIN);
+    struct principal admin = world_principal (5, ROLE_ADMIN);
     struct create_api_key_request zero = {.name = BYTES_LITERAL ("none")};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_AUTH_CREATE_API_KEY, &admin, &zero), STATUS_INVALID_ARGUMENT);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_AUTH_CREATE_API_KEY, &admin, &zero), STATUS_INVALID_ARGUMENT);
 }
 
 static void test_services_auth__revoked_once_is_revoked (void **state)
@@ -349,23 +350,23 @@ static void test_services_auth__revoked_once_is_revoked (void **state)
     assert_int_equal (create_key (ROLE_ADMIN, 1, 0), STATUS_OK);
     assert_int_equal (revoke_key (ROLE_OPERATOR, 1), STATUS_PERMISSION_DENIED);
     assert_false (list_keys (10, bytes_of (NULL, 0)).keys[0].revoked);
-    rig.time_ms += 1000;
+    rig.now_ms += 1000;
     assert_int_equal (revoke_key (ROLE_ADMIN, 1), STATUS_OK);
-    rig.time_ms += 1000;
+    rig.now_ms += 1000;
     assert_int_equal (revoke_key (ROLE_ADMIN, 1), STATUS_OK);
     assert_int_equal (revoke_key (ROLE_ADMIN, 2), STATUS_OK); /* made offline: no list named it */
     assert_int_equal (create_key (ROLE_ADMIN, 2, 0), STATUS_ALREADY_EXISTS);
     struct list_api_keys_reply reply = list_keys (10, bytes_of (NULL, 0));
     assert_int_equal (reply.keys_count, 2);
     assert_true (reply.keys[0].revoked && reply.keys[1].revoked);
-    assert_int_equal (reply.keys[0].revoked_ms, RIG_START_MS + 1000);
-    assert_int_equal (reply.keys[1].revoked_ms, RIG_START_MS + 2000);
+    assert_int_equal (reply.keys[0].revoked_ms, WORLD_START_MS + 1000);
+    assert_int_equal (reply.keys[1].revoked_ms, WORLD_START_MS + 2000);
 }
 
 static void test_services_auth__lists_keys_by_page (void **state)
 {
     (void) state;
-    rig.checks = false;
+    rig.unchecked = true;
     for (uint64_t i = 0; i < 25; i++)
         assert_int_equal (create_key (ROLE_ADMIN, i, 0), STATUS_OK);
     uint64_t seen = 0;
@@ -378,9 +379,10 @@ static void test_services_auth__lists_keys_by_page (void **state)
         }
     } while (reply.has_page_token);
     assert_int_equal (seen, 25);
-    struct principal customer = rig_user (6, ROLE_CUSTOMER);
+    struct principal customer = world_principal (6, ROLE_CUSTOMER);
     struct list_api_keys_request request = {0};
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &customer, &request), STATUS_PERMISSION_DENIED);
+    assert_int_equal (
+        world_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &customer, &request), STATUS_PERMISSION_DENIED);
 }
 
 /* Whoever forges a token by the public checksum gets an answer, never a crash. */
@@ -389,7 +391,7 @@ static void test_services_auth__forged_page_tokens_are_harmless (void **state)
     (void) state;
     assert_int_equal (create_key (ROLE_ADMIN, 1, 0), STATUS_OK);
     assert_int_equal (create_key (ROLE_ADMIN, 2, 0), STATUS_OK);
-    struct principal caller = rig_user (5, ROLE_OPERATOR);
+    struct principal caller = world_principal (5, ROLE_OPERATOR);
     struct list_api_keys_reply first = list_keys (1, bytes_of (NULL, 0));
     assert_true (first.has_page_token);
     uint8_t forged[600] = {0};
@@ -398,7 +400,7 @@ static void test_services_auth__forged_page_tokens_are_harmless (void **state)
     for (size_t len = 0; len <= sizeof forged; len++) {
         struct list_api_keys_request request = {
             .has_page_size = true, .page_size = 1, .has_page_token = true, .page_token = bytes_of (forged, len)};
-        enum status status = rig_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &caller, &request);
+        enum status status = world_read (&rig, METHOD_NUMBER_AUTH_LIST_API_KEYS, &caller, &request);
         assert_true (status == STATUS_OK || status == STATUS_INVALID_ARGUMENT);
         assert_true (len == 0 || len >= head || status == STATUS_INVALID_ARGUMENT);
     }
@@ -407,7 +409,7 @@ static void test_services_auth__forged_page_tokens_are_harmless (void **state)
 static void test_services_auth__the_list_of_keys_is_bounded (void **state)
 {
     (void) state;
-    rig.checks = false;
+    rig.unchecked = true;
     for (uint64_t i = 0; i < AUTH_API_KEYS_MAX; i++)
         assert_int_equal (create_key (ROLE_ADMIN, i, 0), STATUS_OK);
     assert_int_equal (create_key (ROLE_ADMIN, AUTH_API_KEYS_MAX, 0), STATUS_RESOURCE_EXHAUSTED);

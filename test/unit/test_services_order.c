@@ -9,7 +9,7 @@
 
 #define CAPACITY 10
 
-static struct rig rig;
+static struct world rig;
 static struct id provider, owner;
 static struct put_offer_request soup, bread;
 static struct principal admin, ann;
@@ -18,9 +18,9 @@ static int set_up (void **state)
 {
     (void) state;
     rig_init (&rig, 1);
-    admin = rig_user (1, ROLE_SET_MAX);
-    ann = rig_user (2, ROLE_CUSTOMER);
-    owner = rig_user (3, ROLE_CUSTOMER).id;
+    admin = world_principal (1, ROLE_SET_MAX);
+    ann = world_principal (2, ROLE_CUSTOMER);
+    owner = world_principal (3, ROLE_CUSTOMER).id;
     provider = rig_put_provider (&rig, &owner);
     soup = rig_dish (&rig, &provider, 450, CAPACITY);
     bread = rig_dish (&rig, &provider, 120, 100);
@@ -32,7 +32,7 @@ static int set_up (void **state)
 static int tear_down (void **state)
 {
     (void) state;
-    rig_close (&rig);
+    world_close (&rig);
     return 0;
 }
 
@@ -50,7 +50,7 @@ static enum status place_lines (
     const struct principal *caller, const struct id *id, struct order_line *lines, size_t count)
 {
     struct order_place_request request = {.order = *id, .provider = provider, .lines = lines, .lines_count = count};
-    return rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, caller, &request);
+    return world_call (&rig, METHOD_NUMBER_ORDER_PLACE, caller, &request);
 }
 
 static enum status place (
@@ -64,15 +64,15 @@ static enum status place (
 static enum status advance (const struct principal *caller, const struct id *id, uint64_t event)
 {
     struct order_advance_request request = {.order = *id, .event = event};
-    return rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, caller, &request);
+    return world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, caller, &request);
 }
 
 static struct order get (const struct id *id)
 {
     struct order_get_request request = {.order = *id};
     struct order_get_reply reply;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_GET, &admin, &request), STATUS_OK);
-    rig_reply (&rig, &order_get_reply_type, &reply);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_GET, &admin, &request), STATUS_OK);
+    world_reply (&rig, &order_get_reply_type, &reply);
     return reply.order;
 }
 
@@ -81,8 +81,8 @@ static uint64_t left (const struct put_offer_request *offer)
     struct order_line lines[] = {line (offer, 1)};
     struct order_quote_request request = {.provider = provider, .lines = lines, .lines_count = 1};
     struct order_quote_reply reply;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &request), STATUS_OK);
-    rig_reply (&rig, &order_quote_reply_type, &reply);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &request), STATUS_OK);
+    world_reply (&rig, &order_quote_reply_type, &reply);
     return reply.lines[0].available;
 }
 
@@ -95,7 +95,7 @@ static void test_services_order__place_takes_stock_and_keeps_prices (void **stat
     struct id id = order_id ();
     struct order_reply reply;
     assert_int_equal (place_lines (&ann, &id, lines, 2), STATUS_OK);
-    rig_reply (&rig, &order_reply_type, &reply);
+    world_reply (&rig, &order_reply_type, &reply);
     assert_int_equal (reply.state, ORDER_STATE_PLACED);
     assert_int_equal (reply.version, 1);
     assert_int_equal (reply.total_minor, 2 * 450 + 3 * 120);
@@ -155,12 +155,12 @@ static void test_services_order__closed_is_effective_at_once (void **state)
     (void) state;
     struct id id;
     struct set_offer_state_request request = {.offer = soup.offer, .state = OFFER_STATE_PAUSED};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_CATALOG_SET_OFFER_STATE, &admin, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_CATALOG_SET_OFFER_STATE, &admin, &request), STATUS_OK);
     assert_int_equal (place (&ann, &id, &soup, 1), STATUS_FAILED_PRECONDITION);
     assert_true (rig_reason (&rig, "CLOSED"));
     assert_int_equal (rig.refusal.state, OFFER_STATE_PAUSED);
     request.state = OFFER_STATE_OPEN;
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_CATALOG_SET_OFFER_STATE, &admin, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_CATALOG_SET_OFFER_STATE, &admin, &request), STATUS_OK);
     assert_int_equal (place (&ann, &id, &soup, 1), STATUS_OK);
 }
 
@@ -196,11 +196,11 @@ static void test_services_order__refuses_what_is_not_one_providers_menu (void **
     struct order_place_request request = {
         .order = id, .provider = rig_provider_id (&rig), .lines = lines, .lines_count = 12};
     request.order = rig_id (&rig, id_hash (&request.provider));
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_NOT_FOUND);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_NOT_FOUND);
     assert_true (rig_reason (&rig, "NO_PROVIDER"));
     request.order = rig_id (&rig, id_hash (&provider) + 1);
     request.provider = provider;
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_INVALID_ARGUMENT);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_INVALID_ARGUMENT);
     assert_true (rig_reason (&rig, "WRONG_PLACEMENT"));
     assert_int_equal (place_lines (&ann, &id, lines, 12), STATUS_OK);
     assert_int_equal (place_lines (&ann, &id, lines, 12), STATUS_ALREADY_EXISTS);
@@ -212,7 +212,7 @@ static void test_services_order__refuses_what_is_not_one_providers_menu (void **
 static void test_services_order__who_may_order_for_whom (void **state)
 {
     (void) state;
-    struct principal staff = rig_user (8, ROLE_STAFF);
+    struct principal staff = world_principal (8, ROLE_STAFF);
     struct principal machine = {.id = id_make (1, 7, 9), .kind = PRINCIPAL_KIND_API_KEY};
     struct order_line lines[] = {line (&bread, 1)};
     struct order_place_request request = {.order = order_id (),
@@ -221,20 +221,20 @@ static void test_services_order__who_may_order_for_whom (void **state)
         .lines_count = 1,
         .has_customer = true,
         .customer = owner};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_PERMISSION_DENIED);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_PERMISSION_DENIED);
     assert_true (rig_reason (&rig, "NOT_FOR_OTHERS"));
     request.customer = ann.id;
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_OK);
     request.order = order_id ();
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &staff, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &staff, &request), STATUS_OK);
     struct order order = get (&request.order);
     assert_true (id_equal (&order.customer, &ann.id));
     assert_true (id_equal (&order.actor, &staff.id));
     request.order = order_id ();
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &machine, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &machine, &request), STATUS_OK);
     struct principal nobody = rig_anonymous ();
     request.order = order_id ();
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &nobody, &request), STATUS_UNAUTHENTICATED);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &nobody, &request), STATUS_UNAUTHENTICATED);
 }
 
 static void test_services_order__per_customer_limits_count_orders (void **state)
@@ -268,8 +268,8 @@ static void test_services_order__quota_limits_several_dishes (void **state)
     struct order_line lines[] = {line (&stew, 3), line (&pie, 2)};
     struct order_quote_request quote = {.provider = provider, .lines = lines, .lines_count = 2};
     struct order_quote_reply quoted;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &quote), STATUS_OK);
-    rig_reply (&rig, &order_quote_reply_type, &quoted);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &quote), STATUS_OK);
+    world_reply (&rig, &order_quote_reply_type, &quoted);
     assert_false (quoted.orderable);
     assert_int_equal (quoted.lines[0].available, 4);
     assert_int_equal (place_lines (&ann, &id, lines, 2), STATUS_FAILED_PRECONDITION);
@@ -300,7 +300,7 @@ static void test_services_order__the_largest_order_fits (void **state)
         .address = bytes_of (address, sizeof address),
         .has_note = true,
         .note = bytes_of (note, sizeof note)};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request), STATUS_OK);
     assert_true (get (&request.order).total_minor == UINT64_C (6400000000000000000));
     assert_int_equal (left (&gold), 0);
 }
@@ -317,8 +317,8 @@ static void test_services_order__quote_takes_nothing (void **state)
     struct order_quote_reply reply;
     size_t rows = tree_count (rig.map.tree);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &request), STATUS_OK);
-        rig_reply (&rig, &order_quote_reply_type, &reply);
+        assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &request), STATUS_OK);
+        world_reply (&rig, &order_quote_reply_type, &reply);
         assert_int_equal (reply.total_minor, 7 * 450 + 2 * 120);
         assert_false (reply.orderable); /* 4 + 3 of 6 */
         assert_false (reply.lines[0].orderable || reply.lines[2].orderable);
@@ -328,8 +328,8 @@ static void test_services_order__quote_takes_nothing (void **state)
     }
     assert_int_equal (tree_count (rig.map.tree), rows);
     lines[2].quantity = 2;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &request), STATUS_OK);
-    rig_reply (&rig, &order_quote_reply_type, &reply);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_QUOTE, &ann, &request), STATUS_OK);
+    world_reply (&rig, &order_quote_reply_type, &reply);
     assert_true (reply.orderable);
 }
 
@@ -367,13 +367,13 @@ static void test_services_order__versions_guard_decisions (void **state)
     assert_int_equal (place (&ann, &id, &soup, 1), STATUS_OK);
     struct order_advance_request request = {
         .order = id, .event = ORDER_EVENT_KIND_ACCEPT, .has_version = true, .version = 2};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, &admin, &request), STATUS_ABORTED);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, &admin, &request), STATUS_ABORTED);
     assert_true (rig_reason (&rig, "STALE_VERSION"));
     assert_int_equal (rig.refusal.version, 1);
     request.version = 1;
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, &admin, &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, &admin, &request), STATUS_OK);
     assert_int_equal (get (&id).version, 2);
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, &admin, &request), STATUS_ABORTED);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, &admin, &request), STATUS_ABORTED);
 }
 
 static void test_services_order__repeats_are_answered_from_the_record (void **state)
@@ -384,12 +384,13 @@ static void test_services_order__repeats_are_answered_from_the_record (void **st
     struct id request_id = rig_request_id (&rig, METHOD_NUMBER_ORDER_PLACE, &request);
     for (int i = 0; i < 3; i++) {
         assert_int_equal (
-            rig_apply_id (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request_id, &request, bytes_of (NULL, 0)), STATUS_OK);
+            world_call_as (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request_id, &request, bytes_of (NULL, 0)),
+            STATUS_OK);
         assert_int_equal (rig.reply.replayed, i > 0);
         assert_int_equal (left (&soup), CAPACITY - 1);
     }
     lines[0].quantity = 2;
-    assert_int_equal (rig_apply_id (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request_id, &request, bytes_of (NULL, 0)),
+    assert_int_equal (world_call_as (&rig, METHOD_NUMBER_ORDER_PLACE, &ann, &request_id, &request, bytes_of (NULL, 0)),
         STATUS_ALREADY_EXISTS);
     assert_true (rig_reason (&rig, "KEY_REUSED"));
     assert_true (bytes_equal (rig.refusal.field, BYTES_LITERAL ("lines")));
@@ -399,17 +400,17 @@ static void test_services_order__history_tells_who_did_what_when (void **state)
 {
     (void) state;
     struct id id;
-    struct principal courier = rig_user (20, ROLE_COURIER), cook = rig_user (21, ROLE_STAFF);
+    struct principal courier = world_principal (20, ROLE_COURIER), cook = world_principal (21, ROLE_STAFF);
     assert_int_equal (place (&ann, &id, &soup, 1), STATUS_OK);
     struct order_advance_request request = {
         .order = id, .event = ORDER_EVENT_KIND_ACCEPT, .has_note = true, .note = BYTES_LITERAL ("20 minutes")};
-    rig.time_ms += 5;
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, &cook, &request), STATUS_OK);
-    rig.time_ms += 5;
+    rig.now_ms += 5;
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, &cook, &request), STATUS_OK);
+    rig.now_ms += 5;
     assert_int_equal (advance (&courier, &id, ORDER_EVENT_KIND_CLAIM), STATUS_OK);
     struct order order = get (&id);
     assert_int_equal (order.history_count, 3);
-    assert_int_equal (order.history[1].at_ms, RIG_START_MS + 5);
+    assert_int_equal (order.history[1].at_ms, WORLD_START_MS + 5);
     assert_int_equal (order.history[1].state, ORDER_STATE_ACCEPTED);
     assert_true (id_equal (&order.history[1].actor, &cook.id));
     assert_true (bytes_equal (order.history[1].note, BYTES_LITERAL ("20 minutes")));
@@ -430,23 +431,23 @@ static void test_services_order__expires_unless_accepted (void **state)
     assert_int_equal (place (&ann, &waiting, &soup, 1), STATUS_OK);
     assert_int_equal (place (&ann, &accepted, &soup, 1), STATUS_OK);
     assert_int_equal (place (&ann, &free_of_it, &bread, 1), STATUS_OK);
-    assert_int_equal (services_next_deadline (&rig.config, &rig.state), RIG_START_MS + 60000);
+    assert_int_equal (services_next_deadline (&rig.config, &rig.state), WORLD_START_MS + 60000);
     assert_int_equal (advance (&admin, &accepted, ORDER_EVENT_KIND_ACCEPT), STATUS_OK);
-    rig.time_ms += 1000;
+    rig.now_ms += 1000;
     assert_int_equal (place (&ann, &slow, &soup, 1), STATUS_OK);
-    rig.time_ms = RIG_START_MS + 59999;
+    rig.now_ms = WORLD_START_MS + 59999;
     assert_int_equal (rig_housekeep (&rig), 0);
-    rig.time_ms = RIG_START_MS + 60000;
+    rig.now_ms = WORLD_START_MS + 60000;
     assert_int_equal (rig_housekeep (&rig), 1);
     assert_int_equal (get (&waiting).state, ORDER_STATE_EXPIRED);
     assert_int_equal (get (&accepted).state, ORDER_STATE_ACCEPTED);
     assert_int_equal (get (&free_of_it).state, ORDER_STATE_PLACED);
     assert_int_equal (get (&slow).state, ORDER_STATE_PLACED);
     assert_int_equal (left (&soup), CAPACITY - 2);
-    assert_int_equal (services_next_deadline (&rig.config, &rig.state), RIG_START_MS + 61000);
+    assert_int_equal (services_next_deadline (&rig.config, &rig.state), WORLD_START_MS + 61000);
 
     /* An entry that comes before the tick finds it expired too. */
-    rig.time_ms = RIG_START_MS + 61000;
+    rig.now_ms = WORLD_START_MS + 61000;
     assert_int_equal (advance (&admin, &slow, ORDER_EVENT_KIND_ACCEPT), STATUS_FAILED_PRECONDITION);
     assert_true (rig_reason (&rig, "EXPIRED"));
     assert_int_equal (rig.refusal.state, ORDER_STATE_EXPIRED);
@@ -461,12 +462,12 @@ static void test_services_order__many_expire_in_bounded_entries (void **state)
     bread.has_policy = true;
     bread.policy = (struct policy){.has_hold_ttl_ms = true, .hold_ttl_ms = 1000};
     rig_put_offer (&rig, &bread);
-    rig.checks = false;
+    rig.unchecked = true;
     for (int i = 0; i < 250; i++) {
         struct id id;
         assert_int_equal (place (&ann, &id, &bread, 1), STATUS_OK);
     }
-    rig.time_ms += 1000;
+    rig.now_ms += 1000;
     assert_int_equal (rig_housekeep (&rig), 3);
     assert_int_equal (left (&bread), 1000);
     rig_check (&rig);
@@ -485,8 +486,8 @@ static uint64_t walk (
     request.has_page_size = true;
     request.page_size = page_size;
     do {
-        assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, caller, &request), STATUS_OK);
-        rig_reply (&rig, &order_list_reply_type, &reply);
+        assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, caller, &request), STATUS_OK);
+        world_reply (&rig, &order_list_reply_type, &reply);
         for (size_t i = 0; i < reply.orders_count; i++) {
             assert_true (id_compare (&reply.orders[i].order, &last) < 0); /* newest first, each once */
             last = reply.orders[i].order;
@@ -506,10 +507,10 @@ static uint64_t walk (
 static void test_services_order__lists_by_page_and_filter (void **state)
 {
     (void) state;
-    struct principal bob = rig_user (4, ROLE_CUSTOMER), courier = rig_user (20, ROLE_COURIER);
+    struct principal bob = world_principal (4, ROLE_CUSTOMER), courier = world_principal (20, ROLE_COURIER);
     struct principal boss = {.id = owner, .kind = PRINCIPAL_KIND_USER, .roles = ROLE_CUSTOMER};
     size_t pages;
-    rig.checks = false;
+    rig.unchecked = true;
     for (uint64_t i = 0; i < 50; i++) {
         struct id id;
         assert_int_equal (place (i % 2 == 0 ? &ann : &bob, &id, &bread, 1), STATUS_OK);
@@ -540,15 +541,15 @@ static void test_services_order__lists_by_page_and_filter (void **state)
 static void test_services_order__lists_are_not_for_strangers (void **state)
 {
     (void) state;
-    struct principal bob = rig_user (4, ROLE_CUSTOMER);
+    struct principal bob = world_principal (4, ROLE_CUSTOMER);
     struct order_list_request of_ann = {.has_customer = true, .customer = ann.id};
     struct order_list_request of_house = {.has_provider = true, .provider = provider};
     struct order_list_request of_courier = {.has_courier = true, .courier = ann.id};
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &of_ann), STATUS_PERMISSION_DENIED);
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &of_house), STATUS_PERMISSION_DENIED);
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &of_courier), STATUS_PERMISSION_DENIED);
-    struct principal staff = rig_user (8, ROLE_STAFF);
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &staff, &of_ann), STATUS_OK);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &of_ann), STATUS_PERMISSION_DENIED);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &of_house), STATUS_PERMISSION_DENIED);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &of_courier), STATUS_PERMISSION_DENIED);
+    struct principal staff = world_principal (8, ROLE_STAFF);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &staff, &of_ann), STATUS_OK);
 }
 
 static void test_services_order__page_tokens_are_bound_to_their_arguments (void **state)
@@ -560,20 +561,20 @@ static void test_services_order__page_tokens_are_bound_to_their_arguments (void 
     struct order_list_request request = {.has_page_size = true, .page_size = 1};
     struct order_list_reply reply;
     uint8_t token[SERVICES_PAGE_TOKEN_BYTES_MAX];
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &ann, &request), STATUS_OK);
-    rig_reply (&rig, &order_list_reply_type, &reply);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &ann, &request), STATUS_OK);
+    world_reply (&rig, &order_list_reply_type, &reply);
     memcpy (token, reply.page_token.data, reply.page_token.len);
     request.has_page_token = true;
     request.page_token = bytes_of (token, reply.page_token.len);
     request.page_size = 2; /* only the size may change */
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &ann, &request), STATUS_OK);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &ann, &request), STATUS_OK);
     request.has_state = true;
     request.state = ORDER_STATE_PLACED;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &ann, &request), STATUS_INVALID_ARGUMENT);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &ann, &request), STATUS_INVALID_ARGUMENT);
     assert_true (rig_reason (&rig, "INVALID_PAGE_TOKEN"));
     request.has_state = false;
-    struct principal bob = rig_user (4, ROLE_CUSTOMER);
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &request), STATUS_INVALID_ARGUMENT);
+    struct principal bob = world_principal (4, ROLE_CUSTOMER);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_LIST, &bob, &request), STATUS_INVALID_ARGUMENT);
 }
 
 /* Pages of the largest orders stay within what a reply may be. */
@@ -584,7 +585,7 @@ static void test_services_order__pages_are_bounded_in_bytes (void **state)
     size_t pages;
     bread.capacity = 100000;
     rig_put_offer (&rig, &bread);
-    rig.checks = false;
+    rig.unchecked = true;
     for (size_t i = 0; i < 64; i++)
         lines[i] = line (&bread, 1);
     for (int i = 0; i < 200; i++) {

@@ -58,7 +58,7 @@ static const uint64_t ways[][8] = {
     [ORDER_STATE_RETURNED] = {1, 4, 5, 11, 6, 8, 10, 0},
 };
 
-static struct rig rig;
+static struct world rig;
 static struct id provider;
 static struct put_offer_request dish;
 static struct principal people[PARTS];
@@ -67,21 +67,21 @@ static int set_up (void **state)
 {
     (void) state;
     rig_init (&rig, 1);
-    people[OWNER] = rig_user (10, ROLE_CUSTOMER);
-    people[STAFF] = rig_user (11, ROLE_STAFF);
-    people[CUSTOMER] = rig_user (12, ROLE_CUSTOMER);
-    people[COURIER] = rig_user (13, ROLE_COURIER);
-    people[OTHER_COURIER] = rig_user (14, ROLE_COURIER);
-    people[OPERATOR] = rig_user (15, ROLE_OPERATOR);
-    people[STRANGER] = rig_user (16, ROLE_CUSTOMER);
-    people[MACHINE] = rig_user (17, ROLE_OPERATOR);
+    people[OWNER] = world_principal (10, ROLE_CUSTOMER);
+    people[STAFF] = world_principal (11, ROLE_STAFF);
+    people[CUSTOMER] = world_principal (12, ROLE_CUSTOMER);
+    people[COURIER] = world_principal (13, ROLE_COURIER);
+    people[OTHER_COURIER] = world_principal (14, ROLE_COURIER);
+    people[OPERATOR] = world_principal (15, ROLE_OPERATOR);
+    people[STRANGER] = world_principal (16, ROLE_CUSTOMER);
+    people[MACHINE] = world_principal (17, ROLE_OPERATOR);
     people[MACHINE].kind = PRINCIPAL_KIND_API_KEY;
     provider = rig_put_provider (&rig, &people[OWNER].id);
     dish = rig_dish (&rig, &provider, 100, 1000000);
     dish.has_policy = true;
     dish.policy = (struct policy){.has_hold_ttl_ms = true, .hold_ttl_ms = 1000};
     rig_put_offer (&rig, &dish);
-    rig.checks = false;
+    rig.unchecked = true;
     return 0;
 }
 
@@ -89,22 +89,22 @@ static int tear_down (void **state)
 {
     (void) state;
     rig_check (&rig);
-    rig_close (&rig);
+    world_close (&rig);
     return 0;
 }
 
 static enum status advance (int part, const struct id *id, uint64_t event)
 {
     struct order_advance_request request = {.order = *id, .event = event};
-    return rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, &people[part], &request);
+    return world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, &people[part], &request);
 }
 
 static struct order get (const struct id *id)
 {
     struct order_get_request request = {.order = *id};
     struct order_get_reply reply;
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_GET, &people[OPERATOR], &request), STATUS_OK);
-    rig_reply (&rig, &order_get_reply_type, &reply);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_GET, &people[OPERATOR], &request), STATUS_OK);
+    world_reply (&rig, &order_get_reply_type, &reply);
     return reply.order;
 }
 
@@ -113,12 +113,12 @@ static struct id in_state (uint64_t target)
     struct order_line lines[] = {{.offer = dish.offer, .quantity = 1}};
     struct order_place_request request = {
         .order = rig_id (&rig, id_hash (&provider)), .provider = provider, .lines = lines, .lines_count = 1};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &people[CUSTOMER], &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &people[CUSTOMER], &request), STATUS_OK);
     for (const uint64_t *event = ways[target]; *event != 0; event++)
         assert_int_equal (
             advance (*event == ORDER_EVENT_KIND_CLAIM ? COURIER : OPERATOR, &request.order, *event), STATUS_OK);
     if (target == ORDER_STATE_EXPIRED) {
-        rig.time_ms += 1000;
+        rig.now_ms += 1000;
         assert_int_equal (rig_housekeep (&rig), 1);
     }
     assert_int_equal (get (&request.order).state, target);
@@ -204,7 +204,7 @@ static void test_services_order_table__the_first_claim_counts (void **state)
     struct order_line lines[] = {{.offer = dish.offer, .quantity = 1}};
     struct order_place_request request = {
         .order = rig_id (&rig, id_hash (&provider)), .provider = provider, .lines = lines, .lines_count = 1};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_PLACE, &people[CUSTOMER], &request), STATUS_OK);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_PLACE, &people[CUSTOMER], &request), STATUS_OK);
     struct id id = request.order;
     assert_int_equal (advance (COURIER, &id, ORDER_EVENT_KIND_CLAIM), STATUS_NOT_FOUND); /* not accepted yet */
     assert_int_equal (advance (OPERATOR, &id, ORDER_EVENT_KIND_ACCEPT), STATUS_OK);
@@ -217,7 +217,7 @@ static void test_services_order_table__the_first_claim_counts (void **state)
     struct principal both = people[COURIER]; /* a courier who sees it as staff too */
     both.roles |= ROLE_STAFF;
     struct order_advance_request claim = {.order = id, .event = ORDER_EVENT_KIND_CLAIM};
-    assert_int_equal (rig_apply (&rig, METHOD_NUMBER_ORDER_ADVANCE, &both, &claim), STATUS_FAILED_PRECONDITION);
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_ORDER_ADVANCE, &both, &claim), STATUS_FAILED_PRECONDITION);
     assert_string_equal (rig.reply.reason, "CLAIMED");
     struct order order = get (&id);
     assert_true (id_equal (&order.courier, &people[OTHER_COURIER].id));
@@ -231,10 +231,10 @@ static void test_services_order_table__reads_follow_the_parts (void **state)
     for (int part = 0; part < PARTS; part++) {
         bool sees = part != STRANGER && part != OTHER_COURIER;
         assert_int_equal (
-            rig_read (&rig, METHOD_NUMBER_ORDER_GET, &people[part], &request), sees ? STATUS_OK : STATUS_NOT_FOUND);
+            world_read (&rig, METHOD_NUMBER_ORDER_GET, &people[part], &request), sees ? STATUS_OK : STATUS_NOT_FOUND);
     }
     request.order = rig_id (&rig, id_hash (&provider));
-    assert_int_equal (rig_read (&rig, METHOD_NUMBER_ORDER_GET, &people[OPERATOR], &request), STATUS_NOT_FOUND);
+    assert_int_equal (world_read (&rig, METHOD_NUMBER_ORDER_GET, &people[OPERATOR], &request), STATUS_NOT_FOUND);
     assert_int_equal (advance (OPERATOR, &request.order, ORDER_EVENT_KIND_ACCEPT), STATUS_NOT_FOUND);
     assert_string_equal (rig.reply.reason, "NO_ORDER");
 }
