@@ -63,7 +63,7 @@ static bool nodes_text (const struct cluster_nodes *nodes, char *out, size_t out
     bool fits = append (
         out, out_size, out_len, "maitre-nodes 1\ncluster %s\nclient-key %s\n", cluster, or_dash (nodes->client_public));
     for (uint32_t i = 0; fits && i < nodes->node_count; i++) {
-        const struct cluster_node *node = &nodes->nodes[i];
+        const struct cluster_member *node = &nodes->nodes[i];
         fits = append (out, out_size, out_len, "node %u %s %s %s %s %s\n", node->node, node->client_endpoint,
             node->peer_endpoint, node->gossip_endpoint, or_dash (node->zone), or_dash (node->public_text));
     }
@@ -89,7 +89,7 @@ static enum status plan_check (const struct cluster_nodes *nodes, struct identit
         return STATUS_INVALID_ARGUMENT;
     }
     for (uint32_t i = 0; i < nodes->node_count; i++) {
-        const struct cluster_node *node = &nodes->nodes[i];
+        const struct cluster_member *node = &nodes->nodes[i];
         if (!is_word (node->client_endpoint, CLUSTER_ENDPOINT_BYTES_MAX) ||
             !is_word (node->peer_endpoint, CLUSTER_ENDPOINT_BYTES_MAX) ||
             !is_word (node->gossip_endpoint, CLUSTER_ENDPOINT_BYTES_MAX) ||

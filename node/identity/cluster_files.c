@@ -84,7 +84,7 @@ static bool take_node (const struct line *line, struct cluster_nodes *nodes)
 {
     if (line->count != 7 || nodes->node_count == CLUSTER_NODES_MAX)
         return false;
-    struct cluster_node *node = &nodes->nodes[nodes->node_count];
+    struct cluster_member *node = &nodes->nodes[nodes->node_count];
     memset (node, 0, sizeof *node);
     node->node = nodes->node_count + 1;
     if (!take_number (line->words[1], node->node) || !take_endpoint (line->words[2], node->client_endpoint) ||

@@ -37,7 +37,7 @@
 #define CLUSTER_ENDPOINT_BYTES_MAX 96
 #define CLUSTER_ZONE_BYTES_MAX 32
 
-struct cluster_node {
+struct cluster_member {
     uint32_t node; /* 1.. */
     char client_endpoint[CLUSTER_ENDPOINT_BYTES_MAX + 1];
     char peer_endpoint[CLUSTER_ENDPOINT_BYTES_MAX + 1];
@@ -50,7 +50,7 @@ struct cluster_nodes {
     struct id cluster;
     char client_public[CURVE_KEY_TEXT_LEN + 1]; /* the key that clients use; "" without CURVE */
     uint32_t node_count;
-    struct cluster_node nodes[CLUSTER_NODES_MAX];
+    struct cluster_member nodes[CLUSTER_NODES_MAX];
 };
 
 /* Makes all the files above in `directory`, which is created (0700) when it is not there. The caller fills node_count

@@ -282,7 +282,7 @@ static void test_cluster_files__refuse_bad_plans (void **state)
     assert_int_not_equal (access (at ("cluster.secret"), F_OK), 0);
     plan (CLUSTER_NODES_MAX); /* the largest fits its files */
     for (uint32_t i = 0; i < CLUSTER_NODES_MAX; i++) {
-        struct cluster_node *node = &nodes.nodes[i];
+        struct cluster_member *node = &nodes.nodes[i];
         memset (node->client_endpoint, 'c', CLUSTER_ENDPOINT_BYTES_MAX);
         memset (node->peer_endpoint, 'p', CLUSTER_ENDPOINT_BYTES_MAX);
         memset (node->gossip_endpoint, 'g', CLUSTER_ENDPOINT_BYTES_MAX);
