@@ -330,4 +330,10 @@ static inline struct avail_row world_bucket (struct world *w, const struct id *o
     return reply.rows[0];
 }
 
+#define assert_refused(call, wanted_status, wanted_reason)                                                             \
+    do {                                                                                                               \
+        assert_int_equal (call, wanted_status);                                                                        \
+        assert_string_equal (w->reply.reason, wanted_reason);                                                          \
+    } while (0)
+
 #endif

@@ -68,12 +68,6 @@ static struct provider get_provider (const struct id *id)
     return reply.provider;
 }
 
-#define assert_refused(call, wanted_status, wanted_reason)                                                             \
-    do {                                                                                                               \
-        assert_int_equal (call, wanted_status);                                                                        \
-        assert_string_equal (w->reply.reason, wanted_reason);                                                          \
-    } while (0)
-
 /* ---- providers */
 
 static void test_services_catalog__provider_is_stored_and_owned_by_its_maker (void **state)
