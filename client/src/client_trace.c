@@ -3,17 +3,26 @@
 
 #include "client.h"
 
+/* Words that stand in JSON without escapes. */
+static void plain (char *out, size_t size, const char *text)
+{
+    client_text (out, size, bytes_text (text));
+    for (; *out != '\0'; out++)
+        if (*out == '"' || *out == '\\')
+            *out = '?';
+}
+
 void client_trace_add (struct maitre *client, const struct call *call, const struct maitre_reply *reply)
 {
     struct maitre_trace *entry = &client->trace[client->trace_count++ % CLIENT_TRACE_MAX];
-    client_text (entry->method, sizeof entry->method, bytes_text (call->name));
+    plain (entry->method, sizeof entry->method, call->name);
     entry->request_id = reply->request_id;
     entry->latency_us = reply->latency_us;
     entry->started_ms = client_wall_ms () - reply->latency_us / 1000;
     entry->node = call->node == 0 ? 0 : client->nodes[call->node - 1].number;
     entry->attempts = reply->attempts;
     entry->status = reply->status;
-    client_text (entry->reason, sizeof entry->reason, bytes_text (reply->reason));
+    plain (entry->reason, sizeof entry->reason, reply->reason);
 }
 
 size_t maitre_trace (const struct maitre *client, struct maitre_trace *entries, size_t max)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "schemas/generated/common.h"
 #include "schemas/generated/methods.h"
 #include "schemas/generated/wire.h"
 #include "schemas/runtime/placement_hash.h"
@@ -45,8 +46,9 @@ struct fake_node {
     void *user;
     const struct fake_node *const *cluster; /* what cluster.Ring says; NULL: UNIMPLEMENTED */
     uint32_t cluster_count;
-    uint32_t leader;      /* node number that leads every shard, 0: unknown */
-    uint32_t shard_count; /* of the ring */
+    uint32_t leader;                         /* node number that leads every shard, 0: unknown */
+    uint32_t shard_count;                    /* of the ring */
+    char curve_public[41], curve_secret[41]; /* "" without CURVE */
     void *context, *socket;
     pthread_t thread;
     _Atomic bool stop;
@@ -169,6 +171,11 @@ static inline bool fake_node_start (struct fake_node *node, fake_script *script,
     node->context = zmq_ctx_new ();
     node->socket = zmq_socket (node->context, ZMQ_ROUTER);
     zmq_setsockopt (node->socket, ZMQ_LINGER, &linger, sizeof linger);
+    if (node->curve_secret[0] != '\0') {
+        int server = 1;
+        zmq_setsockopt (node->socket, ZMQ_CURVE_SERVER, &server, sizeof server);
+        zmq_setsockopt (node->socket, ZMQ_CURVE_SECRETKEY, node->curve_secret, sizeof node->curve_secret);
+    }
     if (zmq_bind (node->socket, node->endpoint[0] != '\0' ? node->endpoint : "tcp://127.0.0.1:*") != 0 ||
         zmq_getsockopt (node->socket, ZMQ_LAST_ENDPOINT, node->endpoint, &size) != 0)
         return false;
