@@ -215,6 +215,15 @@ bool shard_leads (const struct shard *self);
 
 void shard_status_get (const struct shard *self, struct shard_status *status);
 
+/* The term of a log index and the configuration as of it, for a cut of the stored log there; false when the log does not
+ * reach back to it. */
+bool shard_log_point (
+    const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members);
+
+/* Whether installing a snapshot of (index, term) drops the whole log: always unless the log holds that very entry, synced.
+ * For shard_snapshot_ops.finish, which writes the cut. */
+bool shard_restore_resets (const struct shard *self, uint64_t index, uint64_t term);
+
 /* Asserts every invariant of the shard and of its Raft core. */
 void shard_check (const struct shard *self);
 
