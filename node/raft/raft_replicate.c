@@ -93,6 +93,7 @@ static void accepted (
         peer->next = peer->match + 1;
     if (peer->state == RAFT_PEER_PROBE) {
         peer->state = RAFT_PEER_REPLICATE;
+        peer->probe_sent = false;
         peer->next = peer->match + 1;
         peer->progress_ms = raft->now_ms;
     } else if (peer->state == RAFT_PEER_SNAPSHOT && peer->match >= raft->log.snapshot_index) {
@@ -214,7 +215,8 @@ static void resend_overdue (struct raft *raft, struct raft_peer *peer)
     peer->probe_sent = false;
 }
 
-/* R10. A follower counts if it answered, and if its appends got through while there were any to get through. */
+/* R10. A follower counts if it answered, and if its appends got through while there were any to get through. Without
+ * enough that are not suspect nothing can commit: only an election in which all voters answer helps (R12). */
 static bool quorum_active (struct raft *raft)
 {
     bool active[RAFT_MEMBERS_MAX] = {false};
@@ -222,7 +224,7 @@ static bool quorum_active (struct raft *raft)
     for (uint32_t i = 0; i < raft->configuration.count; i++) {
         struct raft_peer *peer = &raft->peers[i];
         bool stuck = peer->check_waiting && peer->match <= peer->check_match && peer->state != RAFT_PEER_SNAPSHOT;
-        active[i] = (int) i == raft->self || (peer->heard && !stuck);
+        active[i] = (int) i == raft->self || (peer->heard && !stuck && raft_peer_counts (peer));
         peer->heard = false;
         peer->check_match = peer->match;
         peer->check_waiting = peer->match < last;

@@ -4,7 +4,7 @@
  * Source: design.md "One step, everywhere", faults.md "Two ways to check".
  *
  * Invariants, checked after every step by sim_oracle.c:
- *  1. At most one leader per (shard, term), and it holds everything that has ever been applied.
+ *  1. At most one leader per (shard, term), and it holds everything that committed in earlier terms.
  *  2. A replica gives at most one vote per term; its durable term never goes back, rot aside.
  *  3. Two entries of one index and term are equal, and so are the entries before them (log matching).
  *  4. What was applied anywhere is applied everywhere: same entries, same state at the same index, for ever.
@@ -275,6 +275,7 @@ struct sim_map {
 };
 struct sim_committed {
     uint64_t term, checksum, hash;
+    uint64_t by_term; /* in which term it was first seen to be committed */
 };
 struct sim_group {
     struct sim_committed *committed; /* [0] is index 1 */

@@ -143,6 +143,10 @@ static void persist (struct sim *sim, struct sim_replica *replica)
         struct sim_write *mark = sim_disk_write (replica->node, SIM_WRITE_SUSPECT, replica->replica);
         mark->suspect = effects->became_suspect;
         sim->oracle.cleared += effects->suspect_cleared;
+        if (effects->suspect_cleared && replica->stored->damaged) {
+            replica->stored->damaged = false;
+            sim->oracle.groups[replica->shard].damaged--;
+        }
         sim_trace (sim, "%u.%u replica %lu is %s", replica->node->index, replica->shard,
             (unsigned long) replica->replica, effects->became_suspect ? "suspect" : "cleared");
     }
