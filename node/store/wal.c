@@ -63,11 +63,13 @@ static uint64_t sequence_of (struct bytes payload)
 }
 
 /* True when a batch that can follow the last one begins with this record. Its sequence number guards against taking
- * bytes within a payload for a record. */
+ * bytes within a payload for a record; a FIRST that filled the end of a block may be too short to hold one. */
 static bool begins_batch (const struct scan *scan, const struct record *record)
 {
-    return (record->type == RECORD_FULL || record->type == RECORD_FIRST) && record->payload.len >= BATCH_HEADER_BYTES &&
-           sequence_of (record->payload) > scan->sequence;
+    if (record->type == RECORD_FULL)
+        return record->payload.len >= BATCH_HEADER_BYTES && sequence_of (record->payload) > scan->sequence;
+    return record->type == RECORD_FIRST &&
+           (record->payload.len < BATCH_HEADER_BYTES || sequence_of (record->payload) > scan->sequence);
 }
 
 /* Behind damage: looks for a batch that begins anywhere in block[at, len). */
@@ -88,7 +90,7 @@ static bool take (struct scan *scan, const struct record *record, uint64_t end)
     bool begins = record->type == RECORD_FULL || record->type == RECORD_FIRST;
     if (begins == scan->inside || (begins && !begins_batch (scan, record)))
         return false;
-    if (begins)
+    if (begins && record->payload.len >= BATCH_HEADER_BYTES)
         scan->sequence = sequence_of (record->payload);
     scan->inside = record->type == RECORD_FIRST || record->type == RECORD_MIDDLE;
     if (!scan->inside) {
