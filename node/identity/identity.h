@@ -135,9 +135,29 @@ WARN_UNUSED enum status identity_api_key_make (const struct identity *identity, 
 WARN_UNUSED enum status identity_admin_key_make (
     const struct identity *identity, uint64_t now_ms, struct id *key, char token[IDENTITY_TOKEN_SIZE]);
 
+/* ---- what must happen before the log (identity_prepare.c) */
+
+/* The jobs of services_prepare, one by one the kinds of enum services_prepare_kind (node/services/services.h says what each
+ * takes and makes). */
+enum identity_job {
+    IDENTITY_JOB_HASH,
+    IDENTITY_JOB_VERIFY,
+    IDENTITY_JOB_CHANGE,
+    IDENTITY_JOB_REFRESH, /* some microseconds; the others are for worker threads: 32 ms of a core, CHANGE 64 */
+};
+
+#define IDENTITY_PREPARED_SIZE 160 /* always large enough */
+
+/* Carries one out into `prepared`, the bytes of log-entry.prepared. May run on any thread: it only reads keys that never change.
+ * *right (which may be NULL) tells whether a VERIFY, CHANGE or REFRESH was right, for the throttle. RESOURCE_EXHAUSTED: no
+ * memory for the hash now, try again. INVALID_ARGUMENT: the password cannot be hashed (its length). */
+WARN_UNUSED enum status identity_prepare (const struct identity *identity, enum identity_job job, struct bytes password,
+    struct bytes hash, uint64_t credentials_version, uint8_t prepared[IDENTITY_PREPARED_SIZE], size_t *prepared_len,
+    bool *right);
+
 /* ---- replies (identity_reply.c) */
 
-/* Adds what the state machine must not store to an OK reply of auth.Login (access and refresh token) and
+/* Adds what the state machine must not store to an OK reply of auth.Login and auth.Refresh (access and refresh token) and
  * auth.CreateApiKey (token); every other body passes through unchanged. `body` is the deterministic reply body; *out
  * borrows from it or from the arena. RESOURCE_EXHAUSTED: the arena is full. DATA_LOSS: the body is not that reply. */
 WARN_UNUSED enum status identity_finish_reply (const struct identity *identity, const struct method *method,

@@ -61,6 +61,7 @@ enum status identity_finish_reply (const struct identity *identity, const struct
 {
     switch (method->number) {
     case METHOD_NUMBER_AUTH_LOGIN:
+    case METHOD_NUMBER_AUTH_REFRESH:
         return finish_login (identity, body, arena, out);
     case METHOD_NUMBER_AUTH_CREATE_API_KEY:
         return finish_api_key (identity, body, arena, out);

@@ -75,6 +75,10 @@ enum services_prepare_kind {
     SERVICES_PREPARE_HASH,   /* hash `password`; log-entry.prepared = the PHC string */
     SERVICES_PREPARE_VERIFY, /* verify `password` against `hash`; log-entry.prepared = one verdict byte, then
                                    the 8-byte version of the credentials that were verified */
+    SERVICES_PREPARE_CHANGE, /* `password` is the whole body of auth.ChangePassword: verify its old password against `hash`
+                                and hash its new one; log-entry.prepared = as VERIFY, then the PHC string */
+    SERVICES_PREPARE_REFRESH, /* `password` is a refresh token; log-entry.prepared = one verdict byte (is it ours), then
+                                the 16-byte session and 8-byte sequence that it names */
     SERVICES_PREPARE_DONE,   /* answered without the log: *reply is filled (a replayed record, or a refusal) */
 };
 

@@ -174,6 +174,8 @@ static void write_start (struct shard *self, const struct shard_call *call)
         return;
     case SERVICES_PREPARE_HASH:
     case SERVICES_PREPARE_VERIFY:
+    case SERVICES_PREPARE_CHANGE:
+    case SERVICES_PREPARE_REFRESH:
         break;
     }
     output_reserve (&self->jobs, &self->jobs_size, self->jobs_count + 1, sizeof *self->jobs);

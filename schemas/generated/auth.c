@@ -139,6 +139,125 @@ const struct codec_type login_reply_type = {
     .arena_max = LOGIN_REPLY_ARENA_MAX,
 };
 
+static const struct codec_field refresh_request_fields[] = {
+    {.name = "login", .key = 1, .kind = CODEC_TEXT,
+     .expected = "must be a text of 3..64 bytes",
+     .offset = offsetof (struct refresh_request, login), .element_size = sizeof (struct bytes),
+     .min = UINT64_C (3), .max = UINT64_C (64)},
+    {.name = "session", .key = 2, .kind = CODEC_ID,
+     .expected = "must be an id of 16 bytes",
+     .offset = offsetof (struct refresh_request, session), .element_size = sizeof (struct id),
+     .min = UINT64_C (16), .max = UINT64_C (16)},
+    {.name = "sequence", .key = 3, .kind = CODEC_UINT,
+     .expected = "must be an unsigned integer",
+     .offset = offsetof (struct refresh_request, sequence), .element_size = sizeof (uint64_t),
+     .min = UINT64_C (0), .max = UINT64_C (18446744073709551615)},
+    {.name = "refresh_token", .key = 4, .kind = CODEC_TEXT,
+     .expected = "must be a text of 1..1024 bytes",
+     .offset = offsetof (struct refresh_request, refresh_token), .element_size = sizeof (struct bytes),
+     .secret = true,
+     .min = UINT64_C (1), .max = UINT64_C (1024)},
+};
+const struct codec_type refresh_request_type = {
+    .name = "refresh_request",
+    .fields = refresh_request_fields,
+    .field_count = 4,
+    .size = sizeof (struct refresh_request),
+    .depth = 1,
+    .has_secret = true,
+    .required = UINT64_C (0xf),
+    .encoded_max = REFRESH_REQUEST_ENCODED_MAX,
+    .arena_max = REFRESH_REQUEST_ARENA_MAX,
+};
+
+static const struct codec_field revoke_sessions_request_fields[] = {
+    {.name = "login", .key = 1, .kind = CODEC_TEXT,
+     .expected = "must be a text of 3..64 bytes",
+     .offset = offsetof (struct revoke_sessions_request, login), .element_size = sizeof (struct bytes),
+     .min = UINT64_C (3), .max = UINT64_C (64)},
+    {.name = "session", .key = 2, .kind = CODEC_ID,
+     .expected = "must be an id of 16 bytes",
+     .offset = offsetof (struct revoke_sessions_request, session), .element_size = sizeof (struct id),
+     .optional = true, .has_offset = offsetof (struct revoke_sessions_request, has_session),
+     .min = UINT64_C (16), .max = UINT64_C (16)},
+};
+const struct codec_type revoke_sessions_request_type = {
+    .name = "revoke_sessions_request",
+    .fields = revoke_sessions_request_fields,
+    .field_count = 2,
+    .size = sizeof (struct revoke_sessions_request),
+    .depth = 1,
+    .required = UINT64_C (0x1),
+    .encoded_max = REVOKE_SESSIONS_REQUEST_ENCODED_MAX,
+    .arena_max = REVOKE_SESSIONS_REQUEST_ARENA_MAX,
+};
+
+static const struct codec_field revoke_sessions_reply_fields[] = {
+    {.name = "user", .key = 1, .kind = CODEC_ID,
+     .expected = "must be an id of 16 bytes",
+     .offset = offsetof (struct revoke_sessions_reply, user), .element_size = sizeof (struct id),
+     .min = UINT64_C (16), .max = UINT64_C (16)},
+    {.name = "revoked", .key = 2, .kind = CODEC_UINT,
+     .expected = "must be an unsigned integer",
+     .offset = offsetof (struct revoke_sessions_reply, revoked), .element_size = sizeof (uint64_t),
+     .min = UINT64_C (0), .max = UINT64_C (18446744073709551615)},
+};
+const struct codec_type revoke_sessions_reply_type = {
+    .name = "revoke_sessions_reply",
+    .fields = revoke_sessions_reply_fields,
+    .field_count = 2,
+    .size = sizeof (struct revoke_sessions_reply),
+    .depth = 1,
+    .required = UINT64_C (0x3),
+    .encoded_max = REVOKE_SESSIONS_REPLY_ENCODED_MAX,
+    .arena_max = REVOKE_SESSIONS_REPLY_ARENA_MAX,
+};
+
+static const struct codec_field change_password_request_fields[] = {
+    {.name = "login", .key = 1, .kind = CODEC_TEXT,
+     .expected = "must be a text of 3..64 bytes",
+     .offset = offsetof (struct change_password_request, login), .element_size = sizeof (struct bytes),
+     .min = UINT64_C (3), .max = UINT64_C (64)},
+    {.name = "old_password", .key = 2, .kind = CODEC_TEXT,
+     .expected = "must be a text of 1..256 bytes",
+     .offset = offsetof (struct change_password_request, old_password), .element_size = sizeof (struct bytes),
+     .secret = true,
+     .min = UINT64_C (1), .max = UINT64_C (256)},
+    {.name = "new_password", .key = 3, .kind = CODEC_TEXT,
+     .expected = "must be a text of 1..256 bytes",
+     .offset = offsetof (struct change_password_request, new_password), .element_size = sizeof (struct bytes),
+     .secret = true,
+     .min = UINT64_C (1), .max = UINT64_C (256)},
+};
+const struct codec_type change_password_request_type = {
+    .name = "change_password_request",
+    .fields = change_password_request_fields,
+    .field_count = 3,
+    .size = sizeof (struct change_password_request),
+    .depth = 1,
+    .has_secret = true,
+    .required = UINT64_C (0x7),
+    .encoded_max = CHANGE_PASSWORD_REQUEST_ENCODED_MAX,
+    .arena_max = CHANGE_PASSWORD_REQUEST_ARENA_MAX,
+};
+
+static const struct codec_field change_password_reply_fields[] = {
+    {.name = "user", .key = 1, .kind = CODEC_ID,
+     .expected = "must be an id of 16 bytes",
+     .offset = offsetof (struct change_password_reply, user), .element_size = sizeof (struct id),
+     .min = UINT64_C (16), .max = UINT64_C (16)},
+};
+const struct codec_type change_password_reply_type = {
+    .name = "change_password_reply",
+    .fields = change_password_reply_fields,
+    .field_count = 1,
+    .size = sizeof (struct change_password_reply),
+    .depth = 1,
+    .required = UINT64_C (0x1),
+    .encoded_max = CHANGE_PASSWORD_REPLY_ENCODED_MAX,
+    .arena_max = CHANGE_PASSWORD_REPLY_ARENA_MAX,
+};
+
 static const struct codec_field set_role_request_fields[] = {
     {.name = "login", .key = 1, .kind = CODEC_TEXT,
      .expected = "must be a text of 3..64 bytes",

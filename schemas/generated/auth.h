@@ -68,6 +68,50 @@ struct login_reply {
 #define LOGIN_REPLY_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type login_reply_type;
 
+/* session and sequence as the last login or refresh replied them: a repeat of the request id is thereby bound to one token. */
+struct refresh_request {
+    struct bytes login;
+    struct id session;
+    uint64_t sequence;
+    struct bytes refresh_token;
+};
+#define REFRESH_REQUEST_ENCODED_MAX 1124
+#define REFRESH_REQUEST_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type refresh_request_type;
+
+struct revoke_sessions_request {
+    struct bytes login;
+    bool has_session;
+    struct id session; /* absent: all of the user's */
+};
+#define REVOKE_SESSIONS_REQUEST_ENCODED_MAX 86
+#define REVOKE_SESSIONS_REQUEST_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type revoke_sessions_request_type;
+
+struct revoke_sessions_reply {
+    struct id user;
+    uint64_t revoked; /* how many there were */
+};
+#define REVOKE_SESSIONS_REPLY_ENCODED_MAX 29
+#define REVOKE_SESSIONS_REPLY_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type revoke_sessions_reply_type;
+
+struct change_password_request {
+    struct bytes login;
+    struct bytes old_password;
+    struct bytes new_password;
+};
+#define CHANGE_PASSWORD_REQUEST_ENCODED_MAX 588
+#define CHANGE_PASSWORD_REQUEST_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type change_password_request_type;
+
+struct change_password_reply {
+    struct id user;
+};
+#define CHANGE_PASSWORD_REPLY_ENCODED_MAX 19
+#define CHANGE_PASSWORD_REPLY_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type change_password_reply_type;
+
 struct set_role_request {
     struct bytes login;
     uint64_t roles; /* the whole new set */
@@ -192,7 +236,7 @@ extern const struct codec_type user_record_type;
 
 struct session_record {
     uint64_t sequence; /* of the refresh token that is good now */
-    uint64_t issued_ms;
+    uint64_t issued_ms; /* of the last login or refresh */
 };
 #define SESSION_RECORD_ENCODED_MAX 21
 #define SESSION_RECORD_ARENA_MAX (UINT64_C (0))

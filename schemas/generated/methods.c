@@ -23,6 +23,15 @@ const struct method methods[METHOD_COUNT] = {
     {.name = "auth.ListApiKeys", .number = 22, .class = METHOD_SYSTEM_READ,
      .request = &list_api_keys_request_type, .reply = &list_api_keys_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "auth.Refresh", .number = 23, .class = METHOD_WRITE,
+     .request = &refresh_request_type, .reply = &login_reply_type,
+     .route = ROUTE_LOGIN, .route_path = "login", .route_steps_count = 1, .route_steps = {0}},
+    {.name = "auth.Revoke", .number = 24, .class = METHOD_WRITE,
+     .request = &revoke_sessions_request_type, .reply = &revoke_sessions_reply_type,
+     .route = ROUTE_LOGIN, .route_path = "login", .route_steps_count = 1, .route_steps = {0}},
+    {.name = "auth.ChangePassword", .number = 25, .class = METHOD_WRITE,
+     .request = &change_password_request_type, .reply = &change_password_reply_type,
+     .route = ROUTE_LOGIN, .route_path = "login", .route_steps_count = 1, .route_steps = {0}},
     {.name = "catalog.PutProvider", .number = 32, .class = METHOD_WRITE,
      .request = &put_provider_request_type, .reply = &put_reply_type,
      .route = ROUTE_ID, .route_path = "provider", .route_steps_count = 1, .route_steps = {0}},
@@ -114,42 +123,45 @@ const struct method methods[METHOD_COUNT] = {
 
 /* Ascending names. */
 static const uint16_t by_name[METHOD_COUNT] = {
+    9, /* auth.ChangePassword */
     4, /* auth.CreateApiKey */
     6, /* auth.ListApiKeys */
     1, /* auth.Login */
+    7, /* auth.Refresh */
     0, /* auth.Register */
+    8, /* auth.Revoke */
     5, /* auth.RevokeApiKey */
     2, /* auth.SetRole */
     3, /* auth.WhoAmI */
-    13, /* avail.Check */
-    15, /* avail.FindCommon */
-    14, /* avail.ListFree */
-    28, /* call.Outcome */
-    10, /* catalog.AdjustCapacity */
-    11, /* catalog.Get */
-    12, /* catalog.List */
-    8, /* catalog.PutOffer */
-    7, /* catalog.PutProvider */
-    9, /* catalog.SetOfferState */
-    30, /* cluster.Members */
-    31, /* cluster.Ring */
-    29, /* cluster.Status */
-    33, /* cluster.TransferLeader */
-    32, /* cluster.Where */
-    34, /* health.Check */
-    25, /* order.Advance */
-    26, /* order.Get */
-    27, /* order.List */
-    24, /* order.Place */
-    23, /* order.Quote */
-    35, /* reflect.Schema */
-    19, /* reserve.Cancel */
-    17, /* reserve.Confirm */
-    16, /* reserve.Create */
-    21, /* reserve.Get */
-    22, /* reserve.List */
-    20, /* reserve.Move */
-    18, /* reserve.Release */
+    16, /* avail.Check */
+    18, /* avail.FindCommon */
+    17, /* avail.ListFree */
+    31, /* call.Outcome */
+    13, /* catalog.AdjustCapacity */
+    14, /* catalog.Get */
+    15, /* catalog.List */
+    11, /* catalog.PutOffer */
+    10, /* catalog.PutProvider */
+    12, /* catalog.SetOfferState */
+    33, /* cluster.Members */
+    34, /* cluster.Ring */
+    32, /* cluster.Status */
+    36, /* cluster.TransferLeader */
+    35, /* cluster.Where */
+    37, /* health.Check */
+    28, /* order.Advance */
+    29, /* order.Get */
+    30, /* order.List */
+    27, /* order.Place */
+    26, /* order.Quote */
+    38, /* reflect.Schema */
+    22, /* reserve.Cancel */
+    20, /* reserve.Confirm */
+    19, /* reserve.Create */
+    24, /* reserve.Get */
+    25, /* reserve.List */
+    23, /* reserve.Move */
+    21, /* reserve.Release */
 };
 
 /* Index plus one; 0 is no method. */
@@ -161,35 +173,38 @@ static const uint16_t by_number[METHOD_NUMBER_MAX + 1] = {
     [20] = 5,
     [21] = 6,
     [22] = 7,
-    [32] = 8,
-    [33] = 9,
-    [34] = 10,
-    [35] = 11,
-    [36] = 12,
-    [37] = 13,
-    [48] = 14,
-    [49] = 15,
-    [50] = 16,
-    [64] = 17,
-    [65] = 18,
-    [66] = 19,
-    [67] = 20,
-    [68] = 21,
-    [69] = 22,
-    [70] = 23,
-    [80] = 24,
-    [81] = 25,
-    [82] = 26,
-    [83] = 27,
-    [84] = 28,
-    [112] = 29,
-    [128] = 30,
-    [129] = 31,
-    [130] = 32,
-    [131] = 33,
-    [132] = 34,
-    [144] = 35,
-    [145] = 36,
+    [23] = 8,
+    [24] = 9,
+    [25] = 10,
+    [32] = 11,
+    [33] = 12,
+    [34] = 13,
+    [35] = 14,
+    [36] = 15,
+    [37] = 16,
+    [48] = 17,
+    [49] = 18,
+    [50] = 19,
+    [64] = 20,
+    [65] = 21,
+    [66] = 22,
+    [67] = 23,
+    [68] = 24,
+    [69] = 25,
+    [70] = 26,
+    [80] = 27,
+    [81] = 28,
+    [82] = 29,
+    [83] = 30,
+    [84] = 31,
+    [112] = 32,
+    [128] = 33,
+    [129] = 34,
+    [130] = 35,
+    [131] = 36,
+    [132] = 37,
+    [144] = 38,
+    [145] = 39,
 };
 
 const struct method *method_by_name (struct bytes name)

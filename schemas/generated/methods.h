@@ -17,6 +17,9 @@ enum method_number {
     METHOD_NUMBER_AUTH_CREATE_API_KEY = 20,
     METHOD_NUMBER_AUTH_REVOKE_API_KEY = 21,
     METHOD_NUMBER_AUTH_LIST_API_KEYS = 22,
+    METHOD_NUMBER_AUTH_REFRESH = 23,
+    METHOD_NUMBER_AUTH_REVOKE = 24,
+    METHOD_NUMBER_AUTH_CHANGE_PASSWORD = 25,
     METHOD_NUMBER_CATALOG_PUT_PROVIDER = 32,
     METHOD_NUMBER_CATALOG_PUT_OFFER = 33,
     METHOD_NUMBER_CATALOG_SET_OFFER_STATE = 34,
@@ -51,7 +54,7 @@ enum method_number {
 #define METHOD_NUMBER_MAX 145
 
 /* Every method, ascending numbers. */
-#define METHOD_COUNT 36
+#define METHOD_COUNT 39
 extern const struct method methods[METHOD_COUNT];
 
 /* The method of that name ("reserve.Create", exact case), or NULL. */

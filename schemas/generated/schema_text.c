@@ -55,6 +55,32 @@ const char schema_text[] =
     "  ? &(refresh_token: 8) => secret-token,\n"
     "}\n"
     "\n"
+    "; session and sequence as the last login or refresh replied them: a repeat of the request id is thereby bound to one token.\n"
+    "refresh-request = {\n"
+    "  &(login: 1) => login-text,\n"
+    "  &(session: 2) => principal-id,\n"
+    "  &(sequence: 3) => uint,\n"
+    "  &(refresh_token: 4) => secret-token,\n"
+    "}\n"
+    "\n"
+    "revoke-sessions-request = {\n"
+    "  &(login: 1) => login-text,\n"
+    "  ? &(session: 2) => principal-id,             ; absent: all of the user's\n"
+    "}\n"
+    "revoke-sessions-reply = {\n"
+    "  &(user: 1) => principal-id,\n"
+    "  &(revoked: 2) => uint,                       ; how many there were\n"
+    "}\n"
+    "\n"
+    "change-password-request = {\n"
+    "  &(login: 1) => login-text,\n"
+    "  &(old_password: 2) => secret-password,\n"
+    "  &(new_password: 3) => secret-password,\n"
+    "}\n"
+    "change-password-reply = {\n"
+    "  &(user: 1) => principal-id,\n"
+    "}\n"
+    "\n"
     "set-role-request = {\n"
     "  &(login: 1) => login-text,\n"
     "  &(roles: 2) => role-set,                     ; the whole new set\n"
@@ -123,7 +149,7 @@ const char schema_text[] =
     "}\n"
     "session-record = {\n"
     "  &(sequence: 1) => uint,                      ; of the refresh token that is good now\n"
-    "  &(issued_ms: 2) => time-ms,\n"
+    "  &(issued_ms: 2) => time-ms,                  ; of the last login or refresh\n"
     "}\n"
     "\n"
     "method-auth-register = [ \"auth.Register\", 16, register-request, register-reply, \"write\", \"login:login\" ]\n"
@@ -133,6 +159,9 @@ const char schema_text[] =
     "method-auth-create-api-key = [ \"auth.CreateApiKey\", 20, create-api-key-request, create-api-key-reply, \"system-write\", \"none\" ]\n"
     "method-auth-revoke-api-key = [ \"auth.RevokeApiKey\", 21, revoke-api-key-request, revoke-api-key-reply, \"system-write\", \"none\" ]\n"
     "method-auth-list-api-keys = [ \"auth.ListApiKeys\", 22, list-api-keys-request, list-api-keys-reply, \"system-read\", \"none\" ]\n"
+    "method-auth-refresh = [ \"auth.Refresh\", 23, refresh-request, login-reply, \"write\", \"login:login\" ]\n"
+    "method-auth-revoke = [ \"auth.Revoke\", 24, revoke-sessions-request, revoke-sessions-reply, \"write\", \"login:login\" ]\n"
+    "method-auth-change-password = [ \"auth.ChangePassword\", 25, change-password-request, change-password-reply, \"write\", \"login:login\" ]\n"
     "; ---- catalog.cddl\n"
     "; Providers, offers, capacities.\n"
     "\n"
@@ -907,6 +936,8 @@ const struct codec_type *const codec_types[] = {
     &catalog_get_request_type,
     &catalog_list_reply_type,
     &catalog_list_request_type,
+    &change_password_reply_type,
+    &change_password_request_type,
     &cluster_node_type,
     &cluster_replica_type,
     &cluster_shard_type,
@@ -957,6 +988,7 @@ const struct codec_type *const codec_types[] = {
     &reflect_method_type,
     &reflect_reply_type,
     &reflect_request_type,
+    &refresh_request_type,
     &refusal_type,
     &register_reply_type,
     &register_request_type,
@@ -978,6 +1010,8 @@ const struct codec_type *const codec_types[] = {
     &reserve_reply_type,
     &revoke_api_key_reply_type,
     &revoke_api_key_request_type,
+    &revoke_sessions_reply_type,
+    &revoke_sessions_request_type,
     &ring_reply_type,
     &ring_request_type,
     &session_record_type,
@@ -998,7 +1032,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 105;
+const size_t codec_types_count = 110;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {

@@ -292,6 +292,202 @@ static void test_services_auth__only_administrators_give_roles (void **state)
     assert_int_equal (reply.roles, ROLE_STAFF | ROLE_COURIER);
 }
 
+/* ---- sessions */
+
+static enum status refresh_id (const char *login, const struct id *session, uint64_t sequence, bool ours,
+    uint64_t token_sequence, const struct id *request_id)
+{
+    struct principal nobody = rig_anonymous ();
+    struct refresh_request request = {
+        .login = bytes_text (login), .session = *session, .sequence = sequence, .refresh_token = BYTES_LITERAL ("-")};
+    uint8_t prepared[25] = {ours};
+    memcpy (prepared + 1, session->b, ID_SIZE);
+    bytes_put_u64 (prepared + 17, token_sequence);
+    return world_call_as (
+        &rig, METHOD_NUMBER_AUTH_REFRESH, &nobody, request_id, &request, bytes_of (prepared, sizeof prepared));
+}
+
+static enum status refresh (const char *login, const struct id *session, uint64_t sequence)
+{
+    struct id id = rig_id (&rig, placement_hash_user (bytes_text (login)));
+    return refresh_id (login, session, sequence, true, sequence, &id);
+}
+
+static struct id session_of (const char *login, uint64_t version)
+{
+    struct login_reply reply;
+    assert_int_equal (login_as (login, true, version), STATUS_OK);
+    world_reply (&rig, &login_reply_type, &reply);
+    return reply.session;
+}
+
+static void test_services_auth__refresh_rotates (void **state)
+{
+    (void) state;
+    struct login_reply reply;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct id session = session_of ("ann", 1);
+    assert_int_equal (set_role (ROLE_ADMIN, "ann", ROLE_COURIER), STATUS_OK);
+    for (uint64_t sequence = 1; sequence < 5; sequence++) {
+        rig.now_ms += 240000;
+        assert_int_equal (refresh ("ann", &session, sequence), STATUS_OK);
+        world_reply (&rig, &login_reply_type, &reply);
+        assert_int_equal (reply.sequence, sequence + 1);
+        assert_true (id_equal (&reply.session, &session));
+        assert_int_equal (reply.issued_ms, rig.now_ms);
+        assert_int_equal (reply.roles, ROLE_COURIER); /* a new role bites at once here */
+    }
+}
+
+static void test_services_auth__a_used_refresh_token_ends_its_family (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct id session = session_of ("ann", 1), other = session_of ("ann", 1);
+    assert_int_equal (refresh ("ann", &session, 1), STATUS_OK);
+    rig.unchecked = true; /* this refusal changes something */
+    assert_int_equal (refresh ("ann", &session, 1), STATUS_UNAUTHENTICATED);
+    rig.unchecked = false;
+    assert_true (rig_reason (&rig, "REFRESH_REUSED"));
+    assert_int_equal (refresh ("ann", &session, 2), STATUS_UNAUTHENTICATED);
+    assert_true (rig_reason (&rig, "SESSION_ENDED"));
+    assert_int_equal (refresh ("ann", &other, 1), STATUS_OK);
+}
+
+static void test_services_auth__a_repeated_refresh_is_no_reuse (void **state)
+{
+    (void) state;
+    struct login_reply reply;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct id session = session_of ("ann", 1), id = rig_id (&rig, placement_hash_user (BYTES_LITERAL ("ann")));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal (refresh_id ("ann", &session, 1, true, 1, &id), STATUS_OK);
+        assert_int_equal (rig.reply.replayed, i > 0);
+        world_reply (&rig, &login_reply_type, &reply);
+        assert_int_equal (reply.sequence, 2);
+    }
+    /* The request id alone gets nothing: not without the token, not with another one. */
+    assert_int_equal (refresh_id ("ann", &session, 1, false, 1, &id), STATUS_UNAUTHENTICATED);
+    assert_int_equal (refresh_id ("ann", &session, 1, true, 2, &id), STATUS_UNAUTHENTICATED);
+    assert_int_equal (refresh_id ("ann", &session, 2, true, 2, &id), STATUS_ALREADY_EXISTS);
+    assert_true (rig_reason (&rig, "KEY_REUSED"));
+    assert_int_equal (refresh ("ann", &session, 2), STATUS_OK); /* and none of it ended the session */
+}
+
+static void test_services_auth__refresh_needs_the_users_own_live_session (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    assert_int_equal (register_as ("bob", HASH_ONE), STATUS_OK);
+    struct id session = session_of ("ann", 1);
+    assert_int_equal (refresh ("bob", &session, 1), STATUS_UNAUTHENTICATED);
+    assert_int_equal (refresh ("nobody", &session, 1), STATUS_UNAUTHENTICATED);
+    rig.now_ms += AUTH_SESSION_TTL_MS;
+    assert_int_equal (refresh ("ann", &session, 1), STATUS_OK);
+    rig.now_ms += AUTH_SESSION_TTL_MS + 1;
+    assert_int_equal (refresh ("ann", &session, 2), STATUS_UNAUTHENTICATED);
+    assert_true (rig_reason (&rig, "SESSION_ENDED"));
+    struct principal nobody = rig_anonymous ();
+    struct refresh_request bare = {
+        .login = BYTES_LITERAL ("ann"), .session = session, .sequence = 2, .refresh_token = BYTES_LITERAL ("-")};
+    assert_int_equal (world_call (&rig, METHOD_NUMBER_AUTH_REFRESH, &nobody, &bare), STATUS_INTERNAL);
+}
+
+static enum status revoke (const struct principal *caller, const char *login, const struct id *session)
+{
+    struct revoke_sessions_request request = {.login = bytes_text (login), .has_session = session != NULL};
+    if (session != NULL)
+        request.session = *session;
+    return world_call (&rig, METHOD_NUMBER_AUTH_REVOKE, caller, &request);
+}
+
+static void test_services_auth__revokes_one_session_or_all (void **state)
+{
+    (void) state;
+    struct revoke_sessions_reply reply;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct principal ann = {
+        .id = auth_user_id (BYTES_LITERAL ("ann")), .kind = PRINCIPAL_KIND_USER, .roles = ROLE_CUSTOMER};
+    struct principal bob = world_principal (4, ROLE_CUSTOMER | ROLE_STAFF), boss = world_principal (5, ROLE_OPERATOR);
+    struct id one = session_of ("ann", 1), two = session_of ("ann", 1), three = session_of ("ann", 1);
+    assert_int_equal (revoke (&bob, "ann", NULL), STATUS_PERMISSION_DENIED);
+    assert_int_equal (revoke (&ann, "ann", &one), STATUS_OK);
+    world_reply (&rig, &revoke_sessions_reply_type, &reply);
+    assert_int_equal (reply.revoked, 1);
+    assert_int_equal (refresh ("ann", &one, 1), STATUS_UNAUTHENTICATED);
+    assert_int_equal (refresh ("ann", &two, 1), STATUS_OK);
+    assert_int_equal (revoke (&boss, "ann", NULL), STATUS_OK);
+    world_reply (&rig, &revoke_sessions_reply_type, &reply);
+    assert_int_equal (reply.revoked, 2);
+    assert_int_equal (refresh ("ann", &three, 1), STATUS_UNAUTHENTICATED);
+    assert_int_equal (revoke (&boss, "nobody", NULL), STATUS_NOT_FOUND);
+}
+
+/* ---- ChangePassword */
+
+static enum status change_id (
+    const char *login, bool right, uint64_t version, const char *hash, const struct id *request_id)
+{
+    struct principal nobody = rig_anonymous ();
+    struct change_password_request request = {
+        .login = bytes_text (login), .old_password = BYTES_LITERAL ("-"), .new_password = BYTES_LITERAL ("-")};
+    uint8_t prepared[160] = {right};
+    bytes_put_u64 (prepared + 1, version);
+    memcpy (prepared + 9, hash, strlen (hash));
+    return world_call_as (&rig, METHOD_NUMBER_AUTH_CHANGE_PASSWORD, &nobody, request_id, &request,
+        bytes_of (prepared, 9 + strlen (hash)));
+}
+
+static void test_services_auth__a_new_password_ends_all_sessions (void **state)
+{
+    (void) state;
+    assert_int_equal (register_as ("ann", HASH_ONE), STATUS_OK);
+    struct id session = session_of ("ann", 1), id = rig_id (&rig, placement_hash_user (BYTES_LITERAL ("ann")));
+    assert_int_equal (change_id ("ann", false, 1, HASH_TWO, &id), STATUS_UNAUTHENTICATED);
+    assert_true (rig_reason (&rig, "BAD_CREDENTIALS"));
+    assert_int_equal (change_id ("bob", true, 0, HASH_TWO, &id), STATUS_UNAUTHENTICATED);
+    assert_int_equal (change_id ("ann", true, 1, "", &id), STATUS_INTERNAL);
+    assert_int_equal (refresh ("ann", &session, 1), STATUS_OK);
+    id = rig_id (&rig, placement_hash_user (BYTES_LITERAL ("ann")));
+    assert_int_equal (change_id ("ann", true, 1, HASH_TWO, &id), STATUS_OK);
+    assert_int_equal (refresh ("ann", &session, 2), STATUS_UNAUTHENTICATED);
+    assert_int_equal (login_as ("ann", true, 1), STATUS_ABORTED); /* verified against the old hash */
+    assert_int_equal (login_as ("ann", true, 2), STATUS_OK);
+
+    struct login_request login = {.login = BYTES_LITERAL ("ann"), .password = BYTES_LITERAL ("x")};
+    struct bytes logged;
+    struct id other = rig_id (&rig, placement_hash_user (BYTES_LITERAL ("ann")));
+    struct services_prepare prepare = prepare_call (METHOD_NUMBER_AUTH_LOGIN, &login, &other, &logged);
+    assert_true (bytes_equal (prepare.hash, BYTES_LITERAL (HASH_TWO)));
+
+    /* A repeat: its old password is wrong by now, yet it was done, and that is what is answered. */
+    assert_int_equal (change_id ("ann", false, 2, HASH_ONE, &id), STATUS_OK);
+    assert_true (rig.reply.replayed);
+    assert_int_equal (login_as ("ann", true, 2), STATUS_OK);
+}
+
+static void test_services_auth__both_passwords_stay_out_of_the_log (void **state)
+{
+    (void) state;
+    struct change_password_request request = {.login = BYTES_LITERAL ("ann"),
+        .old_password = BYTES_LITERAL ("the-old-secret"),
+        .new_password = BYTES_LITERAL ("the-new-secret")};
+    struct refresh_request refreshing = {.login = BYTES_LITERAL ("ann"),
+        .session = id_make (1, 2, 3),
+        .sequence = 4,
+        .refresh_token = BYTES_LITERAL ("the-token-secret")};
+    struct bytes logged;
+    struct id id = rig_id (&rig, placement_hash_user (BYTES_LITERAL ("ann")));
+    struct services_prepare prepare = prepare_call (METHOD_NUMBER_AUTH_CHANGE_PASSWORD, &request, &id, &logged);
+    assert_int_equal (prepare.kind, SERVICES_PREPARE_CHANGE);
+    assert_null (memmem (logged.data, logged.len, "secret", 6));
+    assert_non_null (memmem (prepare.password.data, prepare.password.len, "the-new-secret", 14));
+    prepare = prepare_call (METHOD_NUMBER_AUTH_REFRESH, &refreshing, &id, &logged);
+    assert_int_equal (prepare.kind, SERVICES_PREPARE_REFRESH);
+    assert_true (bytes_equal (prepare.password, refreshing.refresh_token));
+    assert_null (memmem (logged.data, logged.len, "secret", 6));
+}
+
 /* ---- API keys, in the system shard */
 
 static enum status create_key (uint64_t caller_roles, uint64_t number, uint64_t roles)
@@ -438,6 +634,13 @@ int main (void)
         TEST (test_services_auth__credentials_that_changed_meanwhile),
         TEST (test_services_auth__sessions_are_bounded),
         TEST (test_services_auth__only_administrators_give_roles),
+        TEST (test_services_auth__refresh_rotates),
+        TEST (test_services_auth__a_used_refresh_token_ends_its_family),
+        TEST (test_services_auth__a_repeated_refresh_is_no_reuse),
+        TEST (test_services_auth__refresh_needs_the_users_own_live_session),
+        TEST (test_services_auth__revokes_one_session_or_all),
+        TEST (test_services_auth__a_new_password_ends_all_sessions),
+        TEST (test_services_auth__both_passwords_stay_out_of_the_log),
         TEST_SYSTEM (test_services_auth__keys_have_no_more_roles_than_their_maker),
         TEST_SYSTEM (test_services_auth__revoked_once_is_revoked),
         TEST_SYSTEM (test_services_auth__lists_keys_by_page),

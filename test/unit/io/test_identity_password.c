@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/identity/identity.h"
 #include "node/identity/password.h"
 #include "node/identity/password_throttle.h"
+#include "schemas/generated/auth.h"
 
 static void test_password__verifies_only_itself (void **state)
 {
@@ -42,6 +44,89 @@ static void test_password__refuses_foreign_hashes (void **state)
     assert_int_equal (password_verify (bytes_of (longest, PASSWORD_BYTES_MAX), bytes_text (hash)), STATUS_OK);
     assert_int_equal (password_verify (bytes_of (longest, sizeof longest), bytes_text (hash)), STATUS_UNAUTHENTICATED);
 }
+
+/* ---- jobs: what the log gets to see */
+
+static struct identity *fixed_identity (void)
+{
+    uint8_t secret[IDENTITY_SECRET_BYTES] = {7};
+    struct identity *identity = NULL;
+    assert_int_equal (identity_new (secret, 1, &identity), STATUS_OK);
+    return identity;
+}
+
+static void test_identity_prepare__hash_and_verdict (void **state)
+{
+    (void) state;
+    struct identity *identity = fixed_identity ();
+    uint8_t hash[IDENTITY_PREPARED_SIZE], prepared[IDENTITY_PREPARED_SIZE];
+    size_t hash_len = 0, len = 0;
+    bool right = false;
+    struct bytes good = BYTES_LITERAL ("good"), bad = BYTES_LITERAL ("bad");
+    assert_int_equal (identity_prepare (identity, IDENTITY_JOB_HASH, good, bad, 0, hash, &hash_len, NULL), STATUS_OK);
+    assert_int_equal (password_verify (good, bytes_of (hash, hash_len)), STATUS_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal (identity_prepare (identity, IDENTITY_JOB_VERIFY, i == 0 ? good : bad,
+                              bytes_of (hash, hash_len), 300, prepared, &len, &right),
+            STATUS_OK);
+        assert_int_equal (len, 9);
+        assert_int_equal (prepared[0], i == 0);
+        assert_int_equal (right, i == 0);
+        assert_int_equal (bytes_get_u64 (prepared + 1), 300);
+    }
+    assert_int_equal (identity_prepare (identity, IDENTITY_JOB_HASH, bytes_of (NULL, 0), bad, 0, hash, &hash_len, NULL),
+        STATUS_INVALID_ARGUMENT);
+    identity_destroy (&identity);
+}
+
+static void test_identity_prepare__change_verifies_and_hashes (void **state)
+{
+    (void) state;
+    struct identity *identity = fixed_identity ();
+    char old_hash[PASSWORD_HASH_SIZE];
+    uint8_t body[700], prepared[IDENTITY_PREPARED_SIZE];
+    size_t body_len = 0, len = 0;
+    bool right = false;
+    struct change_password_request request = {
+        .login = BYTES_LITERAL ("ann"), .old_password = BYTES_LITERAL ("old"), .new_password = BYTES_LITERAL ("new")};
+    assert_int_equal (password_hash (request.old_password, old_hash), STATUS_OK);
+    assert_int_equal (codec_encode (&change_password_request_type, &request, body, sizeof body, &body_len), STATUS_OK);
+    assert_int_equal (identity_prepare (identity, IDENTITY_JOB_CHANGE, bytes_of (body, body_len), bytes_text (old_hash),
+                          5, prepared, &len, &right),
+        STATUS_OK);
+    assert_true (right && prepared[0] == 1);
+    assert_int_equal (password_verify (request.new_password, bytes_of (prepared + 9, len - 9)), STATUS_OK);
+    assert_int_equal (identity_prepare (identity, IDENTITY_JOB_CHANGE, bytes_of (body, body_len - 1),
+                          bytes_text (old_hash), 5, prepared, &len, &right),
+        STATUS_INVALID_ARGUMENT);
+    identity_destroy (&identity);
+}
+
+static void test_identity_prepare__refresh_reads_the_token (void **state)
+{
+    (void) state;
+    struct identity *identity = fixed_identity ();
+    char token[IDENTITY_REFRESH_TOKEN_SIZE];
+    uint8_t prepared[IDENTITY_PREPARED_SIZE];
+    size_t len = 0;
+    bool right = false;
+    struct id session = id_make (1, 2, 3);
+    identity_refresh_make (identity, &session, 42, token);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal (identity_prepare (identity, IDENTITY_JOB_REFRESH, bytes_text (token), bytes_of (NULL, 0), 0,
+                              prepared, &len, &right),
+            STATUS_OK);
+        assert_int_equal (len, 25);
+        assert_int_equal (right, i == 0);
+        assert_int_equal (prepared[0], i == 0);
+        assert_int_equal (bytes_get_u64 (prepared + 17), i == 0 ? 42 : 0);
+        assert_int_equal (memcmp (prepared + 1, session.b, ID_SIZE) == 0, i == 0);
+        token[5] ^= 1;
+    }
+    identity_destroy (&identity);
+}
+
+/* ---- throttle */
 
 static struct password_throttle *make (struct password_throttle_limits limits)
 {
@@ -141,6 +226,9 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_password__verifies_only_itself),
         cmocka_unit_test (test_password__refuses_foreign_hashes),
+        cmocka_unit_test (test_identity_prepare__hash_and_verdict),
+        cmocka_unit_test (test_identity_prepare__change_verifies_and_hashes),
+        cmocka_unit_test (test_identity_prepare__refresh_reads_the_token),
         cmocka_unit_test (test_password_throttle__per_account),
         cmocka_unit_test (test_password_throttle__per_address),
         cmocka_unit_test (test_password_throttle__success_costs_nothing),

@@ -302,7 +302,11 @@ static void test_identity_reply__login_gets_its_tokens (void **state)
         .access_expires_ms = EXPIRES_MS};
     struct bytes body = encoded (&login_reply_type, &reply, stored, sizeof stored), out;
     const struct method *login = method_by_number (METHOD_NUMBER_AUTH_LOGIN);
+    const struct method *refresh = method_by_number (METHOD_NUMBER_AUTH_REFRESH);
+    struct bytes same;
     assert_int_equal (identity_finish_reply (identity, login, body, &arena, &out), STATUS_OK);
+    assert_int_equal (identity_finish_reply (identity, refresh, body, &arena, &same), STATUS_OK);
+    assert_true (bytes_equal (out, same)); /* derived: a replay makes the same ones */
     assert_int_equal (codec_decode (&login_reply_type, out, CODEC_STRICT, NULL, &reply, NULL), STATUS_OK);
     assert_true (reply.has_access_token && reply.has_refresh_token);
     assert_true (bytes_equal (reply.access_token, BYTES_LITERAL (GOLDEN_TOKEN)));
