@@ -24,6 +24,8 @@
 
 struct world {
     struct state_map map;
+    struct state_map twin; /* with has_twin: a second replica, whose memory holds other rubbish */
+    bool has_twin;
     struct state state;
     struct services_config config;
     struct arena arena, read_arena;
@@ -74,6 +76,15 @@ static inline void world_close (struct world *w)
     free (w->arena.base);
     free (w->read_arena.base);
     state_map_close (&w->map);
+    if (w->has_twin)
+        state_map_close (&w->twin);
+}
+
+/* Call it right after world_init. */
+static inline void world_add_twin (struct world *w)
+{
+    state_map_init (&w->twin);
+    w->has_twin = true;
 }
 
 /* A new id of this shard, made now. */
@@ -87,23 +98,41 @@ static inline struct principal world_principal (uint64_t number, uint64_t roles)
     return (struct principal){.id = id_make (1, 1, number), .kind = PRINCIPAL_KIND_USER, .roles = roles};
 }
 
-/* Hash of every row but records and bookkeeping. */
-static inline uint64_t world_entities_hash (struct world *w)
+/* Hash of every row; without records and bookkeeping when only entities are asked for. */
+static inline uint64_t world_hash (const struct tree *tree, bool entities)
 {
     struct tree_cursor cursor;
     const struct tree_entry *entry;
     uint64_t sum = 0;
-    tree_seek (w->map.tree, bytes_of (NULL, 0), &cursor);
+    tree_seek (tree, bytes_of (NULL, 0), &cursor);
     while ((entry = tree_next (&cursor)) != NULL) {
-        if (entry->key[0] > TABLE_RECORD)
+        if (!entities || entry->key[0] > TABLE_RECORD)
             sum = checksum64 (checksum64 (sum, tree_key (entry)), tree_value (entry));
     }
     return sum;
 }
 
+static inline uint64_t world_entities_hash (struct world *w)
+{
+    return world_hash (w->map.tree, true);
+}
+
 static inline bool world_holds_due (struct world *w)
 {
     return services_next_deadline (&w->config, &w->state) <= w->now_ms;
+}
+
+/* Applies the entry to the twin as well: the same answer, or the services depend on more than state and entry. */
+static inline void world_apply_twin (struct world *w, struct bytes payload)
+{
+    struct services_reply reply;
+    struct state state = state_map_state (&w->twin);
+    arena_reset (&w->read_arena);
+    memset (w->read_arena.base, (int) (w->index & 0xff), 65536);
+    enum status status = services_apply (&w->config, &state, payload, w->index, &w->read_arena, &reply);
+    maitre_assert (status == STATUS_OK);
+    maitre_assert (reply.status == w->reply.status && reply.replayed == w->reply.replayed);
+    maitre_assert (bytes_equal (reply.body, w->reply.body));
 }
 
 /* Applies one entry as it would come from the log. */
@@ -115,6 +144,8 @@ static inline enum status world_apply_payload (struct world *w, struct bytes pay
         before = world_entities_hash (w);
     arena_reset (&w->arena);
     enum status status = services_apply (&w->config, &w->state, payload, ++w->index, &w->arena, &w->reply);
+    if (status == STATUS_OK && w->has_twin)
+        world_apply_twin (w, payload);
     if (w->unchecked || status != STATUS_OK)
         return status;
     char drift[200];

@@ -171,6 +171,29 @@ static void test_services_hold__an_entry_expires_a_thousand_at_most (void **stat
     assert_false (world_tick (w));
 }
 
+/* Large holds count by the pages of counters that they touch: an entry stays short. */
+static void test_services_hold__large_holds_leave_in_smaller_groups (void **state)
+{
+    (void) state;
+    struct reserve_item items[16];
+    struct put_offer_request request = world_offer_request (w, &provider);
+    request.capacity = 100000;
+    request.last_bucket = 20000;
+    world_put_offer (w, &request);
+    for (size_t i = 0; i < 16; i++)
+        items[i] = world_item (&request.offer, i * 400, 366, 1);
+    w->unchecked = true;
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal (world_reserve (w, &alice, RESERVE_MODE_HOLD, items, 16, NULL), STATUS_OK);
+    w->now_ms += 600000;
+    assert_true (world_tick (w));
+    uint64_t left = world_bucket (w, &request.offer, 0).held;
+    assert_true (left > 0 && left < 60);
+    assert_true (world_tick (w));
+    assert_int_equal (world_bucket (w, &request.offer, 0).held, 0);
+    assert_false (world_tick (w));
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -183,6 +206,7 @@ int main (void)
         TEST (test_services_hold__deadlines_follow_the_earliest),
         TEST (test_services_hold__the_cut_is_the_entrys),
         TEST (test_services_hold__an_entry_expires_a_thousand_at_most),
+        TEST (test_services_hold__large_holds_leave_in_smaller_groups),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

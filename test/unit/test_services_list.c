@@ -247,6 +247,52 @@ static void test_services_list__catalogue_by_kind_provider_state_and_price (void
     assert_int_equal (list_catalog (request).providers_count, 0);
 }
 
+/* 5,100 offers, of which the last matches: a page looks at a bounded number of rows, then says where to go on. */
+static void test_services_list__a_page_looks_at_a_bounded_number_of_rows (void **state)
+{
+    (void) state;
+    uint8_t token[PAGE_TOKEN_LEN_MAX];
+    for (uint64_t i = 0; i < 5100; i++) {
+        struct put_offer_request request = world_offer_request (w, &provider);
+        request.kind = i == 5099 ? OFFER_KIND_DISH : OFFER_KIND_ROOM;
+        world_put_offer (w, &request);
+    }
+    struct catalog_list_request request = {.has_kind = true, .kind = OFFER_KIND_DISH};
+    struct catalog_list_reply reply = list_catalog (request);
+    assert_int_equal (reply.offers_count, 0);
+    assert_true (reply.page_token.len > 0);
+    memcpy (token, reply.page_token.data, reply.page_token.len);
+    request.has_page_token = true;
+    request.page_token = bytes_of (token, reply.page_token.len);
+    reply = list_catalog (request);
+    assert_int_equal (reply.offers_count, 1);
+    assert_int_equal (reply.page_token.len, 0);
+}
+
+static void test_services_list__oldest_first_every_row_once (void **state)
+{
+    (void) state;
+    struct id offers[600];
+    uint8_t token[PAGE_TOKEN_LEN_MAX];
+    offers[0] = offer;
+    for (size_t i = 1; i < 600; i++)
+        offers[i] = world_offer (w, &provider, 1);
+    struct catalog_list_request request = {
+        .has_provider = true, .provider = provider, .has_page_size = true, .page_size = 7};
+    size_t seen = 0;
+    for (;;) {
+        struct catalog_list_reply reply = list_catalog (request);
+        for (size_t i = 0; i < reply.offers_count; i++, seen++)
+            assert_true (id_equal (&reply.offers[i].offer, &offers[seen]));
+        if (reply.page_token.len == 0)
+            break;
+        memcpy (token, reply.page_token.data, reply.page_token.len);
+        request.has_page_token = true;
+        request.page_token = bytes_of (token, reply.page_token.len);
+    }
+    assert_int_equal (seen, 600);
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -258,6 +304,8 @@ int main (void)
         TEST (test_services_list__a_token_names_its_shard),
         TEST (test_services_list__whose_reservations),
         TEST (test_services_list__catalogue_by_kind_provider_state_and_price),
+        TEST (test_services_list__a_page_looks_at_a_bounded_number_of_rows),
+        TEST (test_services_list__oldest_first_every_row_once),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

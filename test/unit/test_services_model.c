@@ -28,6 +28,7 @@ static void set_up (uint64_t seed)
 {
     random_state = seed * UINT64_C (0x9e3779b97f4a7c15) + 1;
     world_init (w);
+    world_add_twin (w);
     m->count = 0;
     admin = world_admin ();
     struct id provider = world_provider (w);
@@ -295,6 +296,7 @@ static void test_services_model__answers_and_counters_are_those_of_the_model (vo
             step ();
         compare_counters ();
         created += m->count;
+        assert_int_equal (world_hash (w->map.tree, false), world_hash (w->twin.tree, false));
         world_close (w);
     }
     print_message ("%zu of %d reservations made\n", created, SEEDS * COMMANDS);

@@ -139,6 +139,30 @@ static void test_services_move__closed_offers_take_nobody_in (void **state)
     assert_int_equal (move_to (&id, &band, 6, 1, 1), STATUS_OK);
 }
 
+static size_t count_of (const struct id *of)
+{
+    struct principal admin = world_admin ();
+    struct reserve_list_request request = {.has_provider = true, .provider = *of};
+    struct reserve_list_reply reply;
+    assert_int_equal (world_read (w, METHOD_NUMBER_RESERVE_LIST, &admin, &request), STATUS_OK);
+    world_reply (w, &reserve_list_reply_type, &reply);
+    return reply.reservations_count;
+}
+
+static void test_services_move__goes_from_one_providers_list_to_the_others (void **state)
+{
+    (void) state;
+    struct id second = world_provider (w), there = world_offer (w, &second, 1);
+    struct id id = world_take (w, &alice, RESERVE_MODE_BOOK, &hotel, 5, 2);
+    assert_int_equal (move_to (&id, &there, 5, 1, 1), STATUS_OK);
+    assert_int_equal (count_of (&provider), 0);
+    assert_int_equal (count_of (&second), 1);
+    struct reserve_item items[] = {world_item (&hotel, 6, 1, 1), world_item (&there, 6, 1, 1)};
+    assert_int_equal (world_move (w, &alice, &id, items, 2), STATUS_OK);
+    assert_int_equal (count_of (&provider), 1);
+    assert_int_equal (count_of (&second), 1);
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -150,6 +174,7 @@ int main (void)
         TEST (test_services_move__a_hold_keeps_its_deadline),
         TEST (test_services_move__ended_reservations_do_not_move),
         TEST (test_services_move__closed_offers_take_nobody_in),
+        TEST (test_services_move__goes_from_one_providers_list_to_the_others),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
