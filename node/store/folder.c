@@ -247,14 +247,30 @@ enum status folder_set_aside (struct folder *folder, struct store_error *error)
                        strerror (errno));
 }
 
+/* The mark without a sync: a disk that refuses syncs may still keep it, and the process may end without a power cut. */
+static void leave_unsynced (const struct folder *folder)
+{
+    char *path = small_file_path (folder->dir, "SUSPECT");
+    int fd = path == NULL ? -1 : open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    free (path);
+    if (fd < 0)
+        return;
+    if (write (fd, folder->reason, strlen (folder->reason)) < 0)
+        errno = 0; /* an empty mark is a mark */
+    close (fd);
+}
+
 enum status folder_suspect_set (struct folder *folder, const char *reason)
 {
     if (folder->suspect)
         return STATUS_OK;
-    folder->suspect = true;
     snprintf (folder->reason, sizeof folder->reason, "%s", reason);
     folder->reason[strcspn (folder->reason, "\n")] = 0;
-    return small_file_write (folder->dir, "SUSPECT", bytes_text (folder->reason));
+    enum status status = small_file_write (folder->dir, "SUSPECT", bytes_text (folder->reason));
+    if (status != STATUS_OK)
+        leave_unsynced (folder);
+    folder->suspect = true;
+    return status;
 }
 
 enum status folder_suspect_clear (struct folder *folder)

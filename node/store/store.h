@@ -81,7 +81,8 @@ const struct store_identity *store_identity (const struct store *store);
  * store_suspect_* call. Reactor or main thread. */
 bool store_suspect (const struct store *store, const char **reason);
 
-/* Sets the mark on disk (synced) before it returns. The first reason is kept. INTERNAL when the disk refuses. */
+/* Sets the mark on disk (synced) before it returns. The first reason is kept. INTERNAL when the disk
+ * refuses the sync; an unsynced mark is then left. */
 WARN_UNUSED enum status store_suspect_set (struct store *store, const char *reason);
 
 /* Takes the mark away, once every replica of this folder was brought past the commit index by leaders elected without

@@ -408,8 +408,8 @@ static enum status fail_commit (struct store *store, char *failed, struct store_
 {
     atomic_store (&store->failed, true);
     database_fail (error, "a write of the log failed", failed);
-    if (folder_suspect_set (&store->folder, "a write or sync of the log failed") != STATUS_OK)
-        return STATUS_DATA_LOSS; /* the disk refuses everything; the next start finds what the log says */
+    enum status marked = folder_suspect_set (&store->folder, "a write or sync of the log failed");
+    (void) marked; /* a disk that refuses this too gets an unsynced mark */
     return STATUS_DATA_LOSS;
 }
 
