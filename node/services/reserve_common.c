@@ -1,7 +1,6 @@
 #include "node/services/reserve.h"
 
 #include "node/services/hold.h"
-#include "schemas/runtime/assert.h"
 
 bool reserve_load (struct service_call *call, const struct id *id, struct reservation *reservation)
 {

@@ -2,8 +2,6 @@
  * an answer never says what no entry has decided. */
 #include "node/services/reserve.h"
 
-#include "schemas/runtime/assert.h"
-
 void reserve_get_read (struct service_call *call)
 {
     const struct reserve_get_request *request = call->request;
@@ -52,7 +50,8 @@ static bool choose_index (struct service_call *call, const struct reserve_list_r
     if (request->has_provider) {
         *prefix = key_entity (TABLE_PROVIDER_RESERVATION, &request->provider);
         /* The shards that are not the provider's have nothing to say, not even no. */
-        if (!service_is_local (call, &request->provider) || service_owns_provider (call, &request->provider))
+        if (!service_is_local (call, &request->provider) || service_is_operator (call) ||
+            service_owns_provider (call, &request->provider))
             return true;
         service_refuse_field (call, STATUS_PERMISSION_DENIED, "NOT_YOURS",
             "only the provider's owner and operators may list its reservations; leave provider out to list yours",

@@ -7,7 +7,7 @@
  * Invariants
  *   1. services_apply is a function of (state, command) alone: equal state and equal entry give equal state and reply.
  *   2. A command either makes all of its changes or, refused, none but its request record. Everything is checked before
- *      the first put.
+ *      the first put. Holds that are due on the counters it touches expire first, whatever becomes of it.
  *   3. Exactly once: a (principal, request id) that has a record is answered from the record (replayed) and changes nothing.
  *   4. Time is the entry's time_ms alone and never goes back (X4); a hold or record leaves only by an entry.
  *   5. Stock: for every offer and bucket, held + confirmed <= capacity + overbooking; counters equal the sum over the
@@ -79,7 +79,7 @@ enum services_prepare_kind {
                                 and hash its new one; log-entry.prepared = as VERIFY, then the PHC string */
     SERVICES_PREPARE_REFRESH, /* `password` is a refresh token; log-entry.prepared = one verdict byte (is it ours), then
                                 the 16-byte session and 8-byte sequence that it names */
-    SERVICES_PREPARE_DONE,   /* answered without the log: *reply is filled (a replayed record, or a refusal) */
+    SERVICES_PREPARE_DONE,    /* answered without the log: *reply is filled (a replayed record, or a refusal) */
 };
 
 struct services_prepare {

@@ -82,7 +82,7 @@ static const char *text_of (struct service_call *call, struct bytes text)
     return copy;
 }
 
-static bool is_fence (const struct request_record *record)
+bool sessions_is_fence (const struct request_record *record)
 {
     return record->status == STATUS_ABORTED && bytes_equal (record->reason, BYTES_LITERAL (SESSIONS_FENCED));
 }
@@ -111,7 +111,7 @@ static void answer_from_record (struct service_call *call, const struct request_
     uint64_t key = 0;
     struct field_print *fields;
     size_t count;
-    if (is_fence (record)) {
+    if (sessions_is_fence (record)) {
         replay (call, record);
         return;
     }

@@ -63,6 +63,9 @@ bool sessions_find (
 /* Records that this id was given up: whatever comes with it later is answered ABORTED / FENCED. Precondition: no record. */
 void sessions_fence (struct service_call *call, const struct id *request_id, const struct id *principal);
 
+/* True when it records that the id was given up. */
+bool sessions_is_fence (const struct request_record *record);
+
 /* call.Outcome: sessions_outcome.c */
 service_apply sessions_outcome_apply;
 

@@ -1,8 +1,6 @@
 /* call.Outcome: what became of a request whose reply was lost. Asking fences what has not happened. */
 #include "node/services/sessions.h"
 
-#include "schemas/runtime/assert.h"
-
 static void answer (struct service_call *call, enum outcome_state state, const struct request_record *record)
 {
     struct outcome_reply reply = {.state = state};
@@ -35,8 +33,7 @@ void sessions_outcome_apply (struct service_call *call)
     }
     struct request_record record;
     if (sessions_find (call, &request->request_id, principal, &record)) {
-        bool fenced = record.status == STATUS_ABORTED && bytes_equal (record.reason, BYTES_LITERAL (SESSIONS_FENCED));
-        if (fenced)
+        if (sessions_is_fence (&record))
             answer (call, OUTCOME_STATE_FENCED, NULL);
         else
             answer (call, OUTCOME_STATE_APPLIED, &record);
