@@ -46,7 +46,7 @@ struct key {
 
 static inline void key_begin (struct key *key, enum table table)
 {
-    key->b[0] = (uint8_t)table;
+    key->b[0] = (uint8_t) table;
     key->len = 1;
 }
 

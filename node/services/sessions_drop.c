@@ -1,7 +1,6 @@
 /* How records leave: oldest id first, by drop_records entries, and how the leader learns that one is due. */
 #include "node/services/sessions.h"
 
-
 struct gather {
     struct key *keys; /* NULL: only the last one is wanted */
     struct id last;
