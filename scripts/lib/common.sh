@@ -1,5 +1,5 @@
 # Shared by the scripts: where things are, packages, builds, saying what happens. Sourced, never run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 MAITRED_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -52,18 +52,35 @@ build_tree() {
   fi
 }
 
-# port_base NODES: a base port whose whole block (PORT+1.. PORT+300+NODES) is free on loopback right now.
+# port_base NODES: a base port whose whole block (PORT+1 .. PORT+300+NODES) is free on loopback. The block is this shell's as
+# long as it lives: others that ask meanwhile, also those that have not bound theirs yet, get another one.
 port_base() {
-  local base n offset try
-  for try in $(seq 50); do
-    base=$(( (RANDOM * 32768 + RANDOM) % 300 * 64 + 12000 ))
+  local folder base start n offset try lock
+  folder=/tmp/maitred-ports-$(id -u)
+  [ -d "$folder" ] || mkdir -m 700 "$folder" 2>/dev/null || [ -d "$folder" ] || return 1
+  exec {lock}>"$folder/lock" && flock "$lock" || return 1
+  start=$RANDOM
+  for try in $(seq 0 54); do
+    base=$((10000 + (start + try) % 55 * 400)) # below 32768, where the system takes ports for outgoing connections
+    port_block_taken "$folder/$base" && continue
     for n in $(seq "$1"); do
       for offset in 0 100 200 300; do
         if (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset + n))") 2>/dev/null; then continue 3; fi
       done
     done
+    printf '%s %s\n' $$ "$(process_start $$)" >"$folder/$base"
+    exec {lock}>&-
     printf '%s\n' "$base"
     return 0
   done
+  exec {lock}>&-
   return 1
+}
+
+# When a process started, in clock ticks since boot: with its id it names a process for ever.
+process_start() { sed -E 's/^.*\) ([^ ]+ ){19}([0-9]+) .*/\2/' "/proc/$1/stat" 2>/dev/null; }
+
+port_block_taken() {
+  local pid started
+  read -r pid started 2>/dev/null <"$1" && [ "$(process_start "$pid")" = "$started" ]
 }
