@@ -1,0 +1,114 @@
+/* maitred: one node of the cluster. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/engine/daemon/create_cluster.h"
+#include "node/engine/engine.h"
+#include "router/front/safe_socket.h"
+
+static struct engine *running;
+
+static void on_signal (int number)
+{
+    (void) number;
+    if (running != NULL)
+        engine_stop (running);
+}
+
+static void usage (FILE *out)
+{
+    fprintf (out, "usage: maitred --config FILE           run a node\n"
+                  "       maitred --check-config FILE     read the configuration and the files it names, then stop\n"
+                  "       maitred create-cluster --help   make the files of a new cluster\n"
+                  "       maitred --version | --help\n"
+                  "\n"
+                  "example: maitred create-cluster --dir ./cluster --nodes 3\n"
+                  "         maitred --config ./cluster/node-1.conf\n"
+                  "\n"
+                  "SIGTERM and SIGINT stop the node in order: it hands its leaderships over and finishes its calls;\n"
+                  "a second one stops it at once.\n"
+                  "exit codes: 0 stopped, 2 option or configuration, 3 port in use, 4 data folder, 5 keys,\n"
+                  "            6 damaged data, 7 memory or descriptors, 70 halted after a failure\n");
+}
+
+static int run (const struct engine_config *config)
+{
+    struct engine_error error;
+    if (!engine_open (config, &running, &error)) {
+        fprintf (stderr, "maitred: %s\n", error.text);
+        return error.exit;
+    }
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction (SIGTERM, &action, NULL);
+    sigaction (SIGINT, &action, NULL);
+    engine_run (running);
+    struct engine *engine = running;
+    running = NULL;
+    engine_close (&engine);
+    return ENGINE_EXIT_OK;
+}
+
+static int load_and_run (const char *path, bool check_only)
+{
+    static struct engine_config config; /* large */
+    struct engine_config_error error;
+    if (engine_config_load (path, &config, &error) != STATUS_OK) {
+        fprintf (stderr, "maitred: %s\n", error.text);
+        return error.key ? ENGINE_EXIT_KEY : ENGINE_EXIT_CONFIG;
+    }
+    event_log_setup (config.log_level, config.node);
+    if (check_only) {
+        printf ("%s: node %u of %u, %u shards, CURVE %s\n", path, config.node, config.nodes.node_count, config.shards,
+            config.curve ? "on" : "off");
+        engine_config_close (&config);
+        return ENGINE_EXIT_OK;
+    }
+    return run (&config);
+}
+
+int main (int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", required_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    /* A reply to a client that left must not end the node. */
+    signal (SIGPIPE, SIG_IGN);
+    safe_socket_prepare ();
+    if (argc > 1 && strcmp (argv[1], "create-cluster") == 0)
+        return create_cluster (argc - 1, argv + 1);
+    const char *config = NULL;
+    bool check_only = false;
+    int choice;
+    while ((choice = getopt_long (argc, argv, "c:h", options, NULL)) != -1) {
+        switch (choice) {
+        case 'c':
+            config = optarg;
+            break;
+        case 'k':
+            config = optarg;
+            check_only = true;
+            break;
+        case 'v':
+            printf ("maitred %s\n", MAITRED_VERSION);
+            return ENGINE_EXIT_OK;
+        case 'h':
+            usage (stdout);
+            return ENGINE_EXIT_OK;
+        default:
+            usage (stderr);
+            return ENGINE_EXIT_CONFIG;
+        }
+    }
+    if (config == NULL || optind < argc) {
+        usage (stderr);
+        return ENGINE_EXIT_CONFIG;
+    }
+    return load_and_run (config, check_only);
+}

@@ -1,0 +1,100 @@
+/* A planned stop, and a disk that fills up: in both cases this node hands its leaderships to others. */
+#include "node/engine/engine_internal.h"
+
+#define DISK_CHECK_MS 1000
+#define GIB (UINT64_C (1024) * 1024 * 1024)
+#define TRANSFERS_A_TURN 16
+#define TRANSFER_AGAIN_MS 10
+
+static uint32_t leads (const struct engine *engine)
+{
+    uint32_t count = 0;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        const struct replica *replica = engine->replicas[shard];
+        count += replica != NULL && replica->leader_node == engine->config.node;
+    }
+    return count;
+}
+
+static void hand_over (struct engine *engine)
+{
+    uint32_t asked = 0;
+    for (uint32_t shard = 0; shard <= engine->config.shards && asked < TRANSFERS_A_TURN; shard++) {
+        struct replica *replica = engine->replicas[shard];
+        if (replica == NULL || replica->leader_node != engine->config.node ||
+            route_map_shard (&engine->map, shard)->replicas_count < 2)
+            continue;
+        struct shard_event event = {.type = SHARD_EVENT_TRANSFER, .transfer_node = 0};
+        engine_step (engine, replica, &event);
+        asked++;
+    }
+}
+
+static void set_balance (struct engine *engine, bool balance)
+{
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        if (engine->replicas[shard] != NULL)
+            shard_balance_set (engine->replicas[shard]->core, balance);
+    }
+}
+
+void engine_drain_begin (struct engine *engine)
+{
+    engine->draining = true;
+    engine->ready = false;
+    engine->drain_until_ms = engine->now_ms + engine->config.limits.drain_ms;
+    event_log (EVENT_LOG_INFO, "draining: leaderships are handed over, calls are finished",
+        event_log_u64 ("calls", engine->calls_used), event_log_u64 ("leads", leads (engine)));
+    front_stop_accepting (engine->front);
+    set_balance (engine, false);
+}
+
+static bool alone (const struct engine *engine)
+{
+    for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
+        if (node != engine->config.node && transport_link_up (engine->transport, node))
+            return false;
+    }
+    return true;
+}
+
+bool engine_drain_over (struct engine *engine)
+{
+    if (engine->now_ms >= engine->drain_until_ms) {
+        event_log (EVENT_LOG_WARN, "not everything could be finished in time",
+            event_log_u64 ("calls", engine->calls_used), event_log_u64 ("leads", leads (engine)));
+        return true;
+    }
+    bool led = leads (engine) > 0 && !alone (engine);
+    if (led && engine->now_ms >= engine->drain_checked_ms + TRANSFER_AGAIN_MS) {
+        engine->drain_checked_ms = engine->now_ms;
+        hand_over (engine);
+    }
+    /* As long as this node leads something it serves: others may not know the new leaders yet. */
+    engine->refusing = !led;
+    return !led && engine->calls_used == 0 && engine->at_writer == NULL;
+}
+
+void engine_disk_watch (struct engine *engine)
+{
+    if (engine->now_ms < engine->disk_checked_ms + DISK_CHECK_MS)
+        return;
+    engine->disk_checked_ms = engine->now_ms;
+    uint64_t free_bytes, total_bytes;
+    if (store_disk_free (engine->store, &free_bytes, &total_bytes) != STATUS_OK)
+        return;
+    uint64_t least = engine->config.limits.disk_free_min_bytes;
+    if (least == 0)
+        least = total_bytes / 20 < 2 * GIB ? total_bytes / 20 : 2 * GIB;
+    bool full = engine->disk_full ? free_bytes < 2 * least : free_bytes < least;
+    if (full != engine->disk_full) {
+        event_log (full ? EVENT_LOG_ERROR : EVENT_LOG_INFO,
+            full ? "the disk is nearly full: writes are refused and leaderships handed over; make room"
+                 : "there is room on the disk again",
+            event_log_u64 ("free_bytes", free_bytes), event_log_u64 ("least_bytes", least));
+        engine->disk_full = full;
+        set_balance (engine, !full);
+    }
+    if (full)
+        hand_over (engine);
+}

@@ -1,0 +1,274 @@
+/* Write-back: changed state goes to the state database in rounds, then the log is cut behind it.
+ *
+ * A round: choose replicas -> copy their changes, a slice a turn -> one atomic write on the flusher's thread -> tell the
+ * tables, cut the logs. The log keeps one more round than it must, so that a follower that was away for a few seconds is
+ * fed from the log and not by a snapshot.
+ */
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "node/engine/engine_internal.h"
+
+#define CHECK_MS 50
+#define ENTRIES_A_TURN 1024
+#define REPLICAS_A_ROUND 16
+#define LOG_BYTES_HOT (8 * 1024 * 1024) /* of one replica, in memory: it is written back and cut at once */
+#define LOG_DISK_FACTOR 4               /* times flush_bytes of log on disk: whoever holds the oldest turn is cut */
+#define EVICT_VISITS 8192
+
+/* ---- the thread */
+
+static void *write_state (void *argument)
+{
+    struct engine *engine = argument;
+    struct flusher *flusher = &engine->flusher;
+    pthread_mutex_lock (&flusher->lock);
+    while (!flusher->stop) {
+        if ((flusher->batches_count == 0 && !flusher->sweep) || flusher->done) {
+            pthread_cond_wait (&flusher->wake, &flusher->lock);
+            continue;
+        }
+        bool sweep = flusher->sweep;
+        flusher->sweep = false;
+        pthread_mutex_unlock (&flusher->lock);
+        enum status status = STATUS_OK;
+        pthread_mutex_lock (&flusher->disk);
+        if (flusher->batches_count > 0)
+            status = store_state_write (engine->store, flusher->batches, flusher->batches_count, &flusher->error);
+        if (status == STATUS_OK && sweep) {
+            bool left;
+            status = store_state_sweep (engine->store, 16, &left, &flusher->error);
+        }
+        pthread_mutex_unlock (&flusher->disk);
+        pthread_mutex_lock (&flusher->lock);
+        flusher->status = status;
+        flusher->done = true;
+        uint64_t one = 1;
+        ssize_t written = write (flusher->event_fd, &one, sizeof one);
+        (void) written;
+    }
+    pthread_mutex_unlock (&flusher->lock);
+    return NULL;
+}
+
+enum status engine_flusher_start (struct engine *engine)
+{
+    struct flusher *flusher = &engine->flusher;
+    pthread_mutex_init (&flusher->lock, NULL);
+    pthread_mutex_init (&flusher->disk, NULL);
+    pthread_cond_init (&flusher->wake, NULL);
+    flusher->event_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+    engine->flushing = calloc (REPLICAS_A_ROUND, sizeof *engine->flushing);
+    engine->flush_batches = calloc (REPLICAS_A_ROUND, sizeof *engine->flush_batches);
+    if (flusher->event_fd < 0 || engine->flushing == NULL || engine->flush_batches == NULL)
+        return STATUS_RESOURCE_EXHAUSTED;
+    flusher->sweep = true; /* what an interrupted import or a removed replica left behind */
+    if (pthread_create (&flusher->thread, NULL, write_state, engine) != 0)
+        return STATUS_RESOURCE_EXHAUSTED;
+    pthread_setname_np (flusher->thread, "flusher");
+    flusher->running = true;
+    return STATUS_OK;
+}
+
+void engine_flusher_stop (struct engine *engine)
+{
+    struct flusher *flusher = &engine->flusher;
+    if (flusher->running) {
+        pthread_mutex_lock (&flusher->lock);
+        flusher->stop = true;
+        pthread_cond_broadcast (&flusher->wake);
+        pthread_mutex_unlock (&flusher->lock);
+        pthread_join (flusher->thread, NULL);
+        flusher->running = false;
+        close (flusher->event_fd);
+    }
+    for (size_t i = 0; i < engine->flush_batches_count; i++)
+        store_batch_destroy (&engine->flush_batches[i]);
+    free (engine->flush_batches);
+    free (engine->flushing);
+    engine->flush_batches = NULL;
+    engine->flushing = NULL;
+}
+
+/* ---- choosing */
+
+static bool begin (struct engine *engine, struct replica *replica, const struct shard_status *status)
+{
+    uint64_t term;
+    struct raft_configuration members;
+    if (replica->import != NULL || table_write_back_running (replica->table) ||
+        !shard_log_point (replica->core, status->applied_index, &term, &members))
+        return false;
+    if (table_write_back_begin (replica->table, status->applied_index, term) != STATUS_OK)
+        return false;
+    replica->flushed_ms = engine->now_ms;
+    engine->flushing[engine->flushing_count++] = replica;
+    return true;
+}
+
+static void cut_log (struct engine *engine, struct replica *replica, uint64_t index)
+{
+    uint64_t term;
+    struct raft_configuration members;
+    uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
+    if (index <= replica->compacted || !shard_log_point (replica->core, index, &term, &members))
+        return;
+    size_t len = raft_configuration_encode (&members, config);
+    if (store_turn_compact (engine->collecting, replica->shard, replica->id, index, term, bytes_of (config, len)) !=
+        STATUS_OK)
+        engine_halt (engine, "shard %u: its log cannot be cut for want of memory", replica->shard);
+    replica->compacted = index;
+    engine->counters.compactions++;
+    struct shard_event event = {.type = SHARD_EVENT_COMPACT, .compact_index = index};
+    engine_step (engine, replica, &event);
+}
+
+static void choose (struct engine *engine)
+{
+    struct store_log_usage usage;
+    store_log_usage (engine->store, &usage);
+    bool much = usage.bytes > engine->turn_bytes_flushed + engine->config.limits.flush_bytes;
+    bool too_much = usage.bytes > engine->config.limits.flush_bytes * LOG_DISK_FACTOR;
+    uint32_t count = engine->config.shards + 1;
+    for (uint32_t i = 0; i < count && engine->flushing_count < REPLICAS_A_ROUND; i++) {
+        uint32_t shard = (engine->flush_next_shard + i) % count;
+        struct replica *replica = engine->replicas[shard];
+        if (replica == NULL)
+            continue;
+        struct shard_status status;
+        shard_status_get (replica->core, &status);
+        bool oldest = too_much && usage.replica == replica->id && usage.shard == shard;
+        if (oldest && status.applied_index == replica->written)
+            cut_log (engine, replica, replica->written);
+        if (status.applied_index <= replica->written)
+            continue;
+        bool due = engine->now_ms >= replica->flushed_ms + engine->config.limits.flush_ms;
+        bool changed = table_dirty_bytes (replica->table) > 0;
+        if ((due && changed) || (much && changed) || oldest || status.log_bytes > LOG_BYTES_HOT)
+            begin (engine, replica, &status);
+    }
+    engine->flush_next_shard = (engine->flush_next_shard + REPLICAS_A_ROUND) % count;
+    if (much && engine->flushing_count < REPLICAS_A_ROUND)
+        engine->turn_bytes_flushed = usage.bytes;
+    if (usage.bytes < engine->turn_bytes_flushed)
+        engine->turn_bytes_flushed = usage.bytes;
+}
+
+/* ---- copying, a slice a turn */
+
+static void hand_over (struct engine *engine)
+{
+    struct flusher *flusher = &engine->flusher;
+    pthread_mutex_lock (&flusher->lock);
+    flusher->batches = engine->flush_batches;
+    flusher->batches_count = engine->flush_batches_count;
+    pthread_cond_signal (&flusher->wake);
+    pthread_mutex_unlock (&flusher->lock);
+}
+
+static void copy_slice (struct engine *engine)
+{
+    struct replica *replica = engine->flushing[engine->flush_building];
+    struct store_batch *batch = NULL;
+    if (replica != NULL) {
+        if (!table_write_back_step (replica->table, ENTRIES_A_TURN, &batch)) {
+            if (table_failed (replica->table))
+                engine_halt (engine, "shard %u: its state cannot be copied for want of memory", replica->shard);
+            return;
+        }
+        engine->flush_batches[engine->flush_batches_count++] = batch;
+        engine->counters.flush_bytes += store_batch_bytes (batch);
+    }
+    engine->flush_building++;
+    if (engine->flush_building < engine->flushing_count)
+        return;
+    if (engine->flush_batches_count > 0)
+        hand_over (engine);
+    else
+        engine->flushing_count = engine->flush_building = 0;
+}
+
+static void evict (struct engine *engine)
+{
+    if (engine->budget.used_bytes <= engine->budget.max_bytes)
+        return;
+    struct replica *largest = NULL;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct replica *replica = engine->replicas[shard];
+        if (replica != NULL && (largest == NULL || table_bytes (replica->table) > table_bytes (largest->table)))
+            largest = replica;
+    }
+    if (largest != NULL)
+        engine->counters.evicted_bytes +=
+            table_evict (largest->table, engine->budget.used_bytes - engine->budget.max_bytes, EVICT_VISITS);
+}
+
+void engine_flush_step (struct engine *engine)
+{
+    if (engine->flush_building < engine->flushing_count) {
+        copy_slice (engine);
+        return;
+    }
+    if (engine->flushing_count > 0 || engine->now_ms < engine->flush_checked_ms + CHECK_MS)
+        return;
+    engine->flush_checked_ms = engine->now_ms;
+    evict (engine);
+    engine->flush_building = 0;
+    choose (engine);
+}
+
+/* ---- done */
+
+static void finish_replica (struct engine *engine, struct replica *replica, const struct store_batch *batch)
+{
+    uint64_t before = replica->written;
+    table_write_back_done (replica->table);
+    replica->written = store_batch_applied_index (batch);
+    struct shard_status status;
+    shard_status_get (replica->core, &status);
+    cut_log (engine, replica, status.log_bytes > LOG_BYTES_HOT / 2 ? replica->written : before);
+}
+
+void engine_flush_completed (struct engine *engine)
+{
+    struct flusher *flusher = &engine->flusher;
+    uint64_t count;
+    if (read (flusher->event_fd, &count, sizeof count) != sizeof count)
+        return;
+    pthread_mutex_lock (&flusher->lock);
+    bool done = flusher->done;
+    bool round = flusher->batches_count > 0;
+    enum status status = flusher->status;
+    flusher->done = false;
+    flusher->batches_count = 0;
+    flusher->batches = NULL;
+    pthread_cond_signal (&flusher->wake);
+    pthread_mutex_unlock (&flusher->lock);
+    if (!done)
+        return;
+    if (status != STATUS_OK)
+        engine_halt (engine, "the state database could not be written: %s", flusher->error.text);
+    if (!round)
+        return;
+    engine->counters.flushes++;
+    for (size_t i = 0; i < engine->flushing_count; i++) {
+        struct replica *replica = engine->flushing[i];
+        for (size_t at = 0; replica != NULL && at < engine->flush_batches_count; at++) {
+            if (store_batch_shard (engine->flush_batches[at]) == replica->shard)
+                finish_replica (engine, replica, engine->flush_batches[at]);
+        }
+    }
+    for (size_t i = 0; i < engine->flush_batches_count; i++)
+        store_batch_destroy (&engine->flush_batches[i]);
+    engine->flush_batches_count = 0;
+    engine->flushing_count = engine->flush_building = 0;
+}
+
+void engine_flush_forget (struct engine *engine, const struct replica *replica)
+{
+    for (size_t i = 0; i < engine->flushing_count; i++) {
+        if (engine->flushing[i] == replica)
+            engine->flushing[i] = NULL;
+    }
+}

@@ -1,0 +1,142 @@
+/* A call crosses to the shard's leader at most once; its reply comes back the same way. */
+#include "node/engine/engine_internal.h"
+
+#define FORWARD_CALL_HEAD_BYTES 128
+#define FORWARD_REPLY_HEAD_BYTES 640
+
+bool engine_forward (struct engine *engine, struct call *call, struct bytes body, uint32_t node, uint32_t hops)
+{
+    if (body.len > ENGINE_BODY_BYTES_MAX)
+        return false;
+    struct forward_call forward = {
+        .call = engine_call_token (engine, call),
+        .method = call->method->number,
+        .shard = call->shard,
+        .actor = {.principal = call->principal.id, .kind = call->principal.kind, .roles = call->principal.roles},
+        .has_request_id = !id_is_zero (&call->request_id),
+        .request_id = call->request_id,
+        .remaining_ms = engine_remaining_ms (engine, call),
+        .hops = hops,
+        .body = body,
+    };
+    size_t size = body.len + FORWARD_CALL_HEAD_BYTES, len;
+    uint8_t *room = transport_reserve (engine->transport, node, TRANSPORT_NOW, TRANSPORT_CALLS, size);
+    if (room == NULL || codec_encode (&forward_call_type, &forward, room, size, &len) != STATUS_OK)
+        return false;
+    transport_commit (engine->transport, len);
+    call->forwarded_to = node;
+    call->started = true;
+    engine->counters.forwarded_out++;
+    return true;
+}
+
+void engine_forward_call_received (struct engine *engine, uint32_t node, struct bytes item)
+{
+    struct forward_call forward;
+    if (codec_decode (&forward_call_type, item, CODEC_STRICT, NULL, &forward, NULL) != STATUS_OK) {
+        engine->counters.invalid++;
+        return;
+    }
+    engine->counters.forwarded_in++;
+    const struct method *method = method_by_number (forward.method);
+    struct call *call = engine_call_new (engine);
+    struct call refused = {.source = CALL_PEER, .peer_node = node, .remote_call = forward.call, .method = method};
+    if (method == NULL || call == NULL) {
+        struct answer answer = {.status = method == NULL ? STATUS_UNIMPLEMENTED : STATUS_RESOURCE_EXHAUSTED,
+            .reason = method == NULL ? "NO_SUCH_METHOD" : "NODE_BUSY",
+            .message = method == NULL ? "the shard's leader does not know this method; update all nodes"
+                                      : "the shard's leader has as many calls in flight as it may; slow down",
+            .retry_after_ms = method == NULL ? 0 : 10};
+        engine_forward_answer (engine, &refused, &answer);
+        if (call != NULL) {
+            call->source = CALL_PEER;
+            engine_call_free (engine, call);
+        }
+        return;
+    }
+    call->source = CALL_PEER;
+    call->peer_node = node;
+    call->remote_call = forward.call;
+    call->method = method;
+    call->write = method->class == METHOD_WRITE || method->class == METHOD_SYSTEM_WRITE;
+    call->shard = (uint32_t) forward.shard;
+    call->principal =
+        (struct principal){.id = forward.actor.principal, .kind = forward.actor.kind, .roles = forward.actor.roles};
+    call->request_id = forward.request_id;
+    call->deadline_ms = engine->now_ms + forward.remaining_ms;
+    if (method->class == METHOD_LOCAL)
+        engine_local (engine, call, forward.body);
+    else
+        engine_route (engine, call, forward.body, (uint32_t) forward.hops);
+}
+
+void engine_forward_answer (struct engine *engine, const struct call *call, const struct answer *answer)
+{
+    struct forward_reply reply = {
+        .call = call->remote_call,
+        .status = answer->status,
+        .has_reason = answer->reason != NULL,
+        .has_message = answer->message != NULL,
+        .has_retry_after_ms = answer->retry_after_ms != 0,
+        .retry_after_ms = answer->retry_after_ms,
+        .has_replayed = answer->replayed,
+        .replayed = answer->replayed,
+        .has_maybe_applied = answer->maybe_applied,
+        .maybe_applied = answer->maybe_applied,
+        .has_leader = answer->leader_node != 0,
+        .leader = answer->leader_node,
+        .body = answer->body,
+    };
+    if (answer->reason != NULL)
+        reply.reason = bytes_text (answer->reason);
+    if (answer->message != NULL)
+        reply.message = bytes_text (answer->message);
+    size_t size = answer->body.len + FORWARD_REPLY_HEAD_BYTES, len;
+    uint8_t *room = size > TRANSPORT_ITEM_BYTES_MAX ? NULL
+                                                    : transport_reserve (engine->transport, call->peer_node,
+                                                          TRANSPORT_NOW, TRANSPORT_REPLIES, size);
+    /* Without room the other side learns it from the broken link, or from its deadline. */
+    if (room != NULL && codec_encode (&forward_reply_type, &reply, room, size, &len) == STATUS_OK)
+        transport_commit (engine->transport, len);
+}
+
+/* Reasons and messages arrive without a closing NUL. */
+static const char *text_of (struct bytes text, char *out, size_t size)
+{
+    size_t len = text.len < size - 1 ? text.len : size - 1;
+    if (len > 0)
+        memcpy (out, text.data, len);
+    out[len] = '\0';
+    return out;
+}
+
+void engine_forward_reply_received (struct engine *engine, uint32_t node, struct bytes item)
+{
+    struct forward_reply reply;
+    if (codec_decode (&forward_reply_type, item, CODEC_STRICT, NULL, &reply, NULL) != STATUS_OK) {
+        engine->counters.invalid++;
+        return;
+    }
+    struct call *call = engine_call_find (engine, reply.call);
+    if (call == NULL || call->forwarded_to != node)
+        return; /* answered meanwhile: its deadline passed or the link broke */
+    char reason[48], message[512];
+    struct answer answer = {
+        .status = (enum status) reply.status,
+        .reason = reply.has_reason ? text_of (reply.reason, reason, sizeof reason) : NULL,
+        .message = reply.has_message ? text_of (reply.message, message, sizeof message) : NULL,
+        .retry_after_ms = (uint32_t) reply.retry_after_ms,
+        .replayed = reply.has_replayed && reply.replayed,
+        .maybe_applied = reply.has_maybe_applied && reply.maybe_applied,
+        .leader_node = reply.has_leader ? (uint32_t) reply.leader : 0,
+        .body = reply.body,
+    };
+    if (answer.status == STATUS_OK) {
+        answer.leader_node = node; /* the client may go there itself next time */
+    } else if (answer.reason != NULL && strcmp (answer.reason, "NOT_LEADER") == 0) {
+        const struct route_shard *shard = route_map_shard (&engine->map, call->shard);
+        if (shard != NULL && answer.leader_node != node)
+            route_map_denied (&engine->map, call->shard, node, shard->leader_term);
+    }
+    engine_call_answer (engine, call, &answer);
+}

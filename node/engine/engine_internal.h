@@ -1,0 +1,374 @@
+/* What the files of the engine share. Not included from outside node/engine (and its tests).
+ *
+ * Room: node/engine. Everything here belongs to the reactor's thread unless a comment says otherwise.
+ */
+#ifndef MAITRED_NODE_ENGINE_INTERNAL_H
+#define MAITRED_NODE_ENGINE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <czmq.h>
+
+#include "node/engine/engine.h"
+#include "node/gossip/gossip.h"
+#include "node/identity/identity.h"
+#include "node/identity/password_throttle.h"
+#include "node/raft/raft_codec.h"
+#include "node/shard/shard.h"
+#include "node/store/store.h"
+#include "node/store/store_log.h"
+#include "node/store/store_state.h"
+#include "node/store/table.h"
+#include "node/transport/transport.h"
+#include "router/front/front.h"
+#include "router/front/zap.h"
+#include "router/ring/ring.h"
+#include "router/route/route.h"
+#include "router/route/route_admission.h"
+#include "schemas/generated/log.h"
+#include "schemas/generated/methods.h"
+#include "schemas/generated/shard.h"
+#include "schemas/runtime/assert.h"
+#include "schemas/runtime/placement_hash.h"
+
+#define ENGINE_NODES_MAX 255
+#define ENGINE_REQUESTS_A_TURN 512
+#define ENGINE_FRAMES_A_TURN 256
+#define ENGINE_GOSSIP_A_TURN 64
+#define ENGINE_BODY_BYTES_MAX (1024 * 1024)
+#define ENGINE_PAGE_BYTES_MAX (4 * 1024 * 1024) /* a merged page of a list */
+#define ENGINE_ARENA_BYTES (4 * 1024 * 1024)
+#define ENGINE_UNKNOWN_RETRY_MS 20
+#define PASSWORD_JOB_BYTES 1100 /* a refresh token, or a whole auth.ChangePassword */
+
+/* ---- calls */
+
+enum call_source {
+    CALL_FREE = 0,
+    CALL_CLIENT, /* of a client of this node: the reply goes to the front */
+    CALL_PEER,   /* forwarded by another node: the reply goes back to it */
+    CALL_PART,   /* one shard's part of a list that this node merges */
+    CALL_OWN,    /* of this node itself: the list of revoked API keys */
+};
+
+struct fanout;
+
+struct call {
+    enum call_source source;
+    bool write;
+    bool started;        /* a shard or another node has it: a write's outcome may be unknown from now on */
+    uint32_t generation; /* of the slot */
+    uint32_t next;       /* free list, index + 1 */
+    uint32_t shard;
+    uint32_t forwarded_to; /* node, 0: none */
+    uint32_t peer_node;    /* CALL_PEER */
+    uint32_t part;         /* CALL_PART */
+    const struct method *method;
+    uint64_t deadline_ms;
+    uint64_t started_us;
+    uint64_t remote_call; /* the client's or the peer's call id */
+    struct fanout *fanout;
+    struct principal principal;
+    struct id request_id;
+    struct front_client client;
+};
+
+/* What a call is answered. Borrowed texts and body are sent or copied at once. */
+struct answer {
+    enum status status;
+    const char *reason, *message;
+    uint32_t retry_after_ms;
+    bool replayed, maybe_applied;
+    uint32_t leader_node;
+    struct bytes body;
+};
+
+/* ---- replicas */
+
+struct engine;
+
+/* The services' view of a replica's state: survives a change of the table under it. */
+struct replica {
+    struct engine *engine;
+    uint32_t shard;
+    uint64_t id; /* replica id */
+    uint32_t generation;
+    struct shard *core;
+    struct table *table;
+    struct state state;
+    bool stepped;         /* since its last turn end */
+    uint64_t deadline_ms; /* of its timers */
+    uint64_t collecting;  /* persist sequence in the open batch, 0: none */
+    uint64_t sealed;      /* in the batch at the writer */
+    uint64_t persisted;   /* highest that is synced */
+    uint32_t leader_node; /* 0: not known */
+    uint64_t leader_term;
+    uint64_t applied;
+    uint64_t log_bytes_seen; /* as of the last look of the flusher */
+    uint64_t compacted;      /* index */
+    uint64_t written;        /* index that the state database holds durably */
+    uint64_t flushed_ms;     /* start of its last write-back */
+    struct store_import *import;
+    uint8_t *incoming; /* of the import: a chunk that is not complete yet */
+    size_t incoming_len;
+    bool suspect;
+    uint64_t transfer_call; /* token of the call that asked to hand the leadership over, 0: none */
+};
+
+/* ---- work of other threads */
+
+struct writer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct store_turn *work; /* NULL: idle. Under lock */
+    bool done;               /* under lock: work was committed */
+    enum status status;
+    struct store_error error;
+    bool stop;
+    bool running;
+    int event_fd;
+};
+
+struct flusher {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of the fields below */
+    pthread_cond_t wake;
+    pthread_mutex_t disk; /* held while the state database is written: imports take turns with write-backs */
+    struct store_batch **batches;
+    size_t batches_count; /* 0: idle */
+    bool sweep;
+    bool done;
+    enum status status;
+    struct store_error error;
+    bool stop;
+    bool running;
+    int event_fd;
+};
+
+struct password_job {
+    uint64_t token;
+    enum services_prepare_kind kind;
+    uint64_t credentials_version;
+    enum status status;
+    size_t password_len, hash_len, logged_len, prepared_len;
+    uint8_t password[PASSWORD_JOB_BYTES];
+    uint8_t hash[PASSWORD_JOB_BYTES];
+    uint8_t prepared[PASSWORD_JOB_BYTES];
+    uint8_t *logged; /* heap */
+    struct password_job *next;
+};
+
+struct hashers {
+    const struct identity *identity; /* its keys never change: threads may read them */
+    pthread_t threads[8];
+    uint32_t threads_count;
+    pthread_mutex_t lock; /* of the lists and counts */
+    pthread_cond_t wake;
+    struct password_job *waiting_first, *waiting_last, *done_first, *done_last;
+    uint32_t waiting_count;
+    bool stop;
+    int event_fd;
+};
+
+/* ---- the engine */
+
+struct engine_counters {
+    uint64_t calls, calls_ok, calls_refused, calls_unavailable, calls_deadline, calls_busy, calls_unauthenticated;
+    uint64_t forwarded_out, forwarded_in, replayed, maybe_applied, reads, writes;
+    uint64_t turns, batches, batch_us, leader_changes, frames_impostor, wrong_shard, invalid;
+    uint64_t flushes, flush_bytes, compactions, evicted_bytes, loops;
+};
+
+struct peer_state {
+    struct id uuid; /* bound at first contact, kept on disk; zero: never met */
+    bool impostor;  /* the last word from that address had another uuid */
+};
+
+struct engine {
+    struct engine_config config;
+    struct store *store;
+    struct identity *identity;
+    struct zap *zap;
+    struct front *front;
+    struct transport *transport;
+    struct gossip *gossip;
+    struct gossip_effects *gossip_effects;
+    uint64_t gossip_next_ms;
+    struct route_map map;
+    struct route_admission *admission;
+    struct password_throttle *throttle;
+    struct table_budget budget;
+    struct metrics *metrics;
+
+    struct replica **replicas; /* by shard, NULL where there is none; [0 .. config.shards] */
+    uint32_t replicas_count;
+    uint32_t suspects;
+
+    struct call *calls;
+    uint32_t calls_free; /* index + 1 */
+    uint32_t calls_used;
+    struct fanout *fanouts; /* lists that go on at the top of the next turn */
+    uint64_t calls_checked_ms;
+
+    struct store_turn *turns[2];
+    struct store_turn *collecting; /* the open batch */
+    struct store_turn *at_writer;  /* NULL: the writer is free */
+    uint64_t sealed_us;
+    bool after_waiting; /* something was put in the AFTER lane since the last seal */
+    struct store_turn *install;
+    struct writer writer;
+    struct flusher flusher;
+    struct hashers hashers;
+    uint64_t flush_checked_ms;
+    uint32_t flush_next_shard;
+    uint64_t turn_bytes_flushed; /* log bytes as of the last write-back */
+    struct replica **flushing;   /* those whose batches are at the flusher */
+    size_t flushing_count;
+    size_t flush_building; /* of those, being copied */
+    struct store_batch **flush_batches;
+    size_t flush_batches_count;
+
+    struct peer_state peers[ENGINE_NODES_MAX + 1];
+    uint64_t now_ms, now_us, wall_median_ms, wall_base_ms, wall_checked_ms;
+    uint64_t started_ms;
+    uint64_t slow_tick_ms;
+    bool hints_changed;
+    bool disk_full;
+    bool ready;
+    bool draining;
+    bool refusing; /* draining, and nothing is led here any more */
+    uint64_t drain_until_ms, drain_checked_ms, disk_checked_ms;
+    atomic_int stop_requests;
+    int stop_fd;
+    uint64_t revoked_checked_ms;
+    bool revoked_asked; /* a page is under way */
+    uint8_t revoked_token[SERVICES_PAGE_TOKEN_BYTES_MAX];
+    size_t revoked_token_len;
+    struct id *revoked; /* being collected over pages */
+    size_t revoked_count;
+
+    struct engine_counters counters;
+    struct identity_claims claims; /* of the request that is being started */
+
+    struct arena arena;                   /* one request's decoded form */
+    struct arena scratch;                 /* of the shards */
+    uint8_t *encoded;                     /* deterministic bodies; ENGINE_PAGE_BYTES_MAX */
+    uint8_t *page;                        /* merged pages and local replies; ENGINE_PAGE_BYTES_MAX */
+    struct raft_entry *entries;           /* RAFT_MESSAGE_ENTRIES_MAX */
+    struct raft_wire_entry *wire_entries; /* RAFT_MESSAGE_ENTRIES_MAX */
+    struct store_entry *store_entries;    /* RAFT_MESSAGE_ENTRIES_MAX */
+    uint32_t random_state[4];
+};
+
+/* Ends the process: nothing more may leave it (invariant 4). */
+__attribute__ ((noreturn, format (printf, 2, 3))) void engine_halt (struct engine *engine, const char *format, ...);
+
+uint64_t engine_clock_ms (void); /* monotonic */
+uint64_t engine_clock_us (void);
+uint64_t engine_wall_ms (void);
+
+/* engine_calls.c: the table of calls in flight */
+WARN_UNUSED enum status engine_calls_init (struct engine *engine);
+void engine_calls_close (struct engine *engine);
+struct call *engine_call_new (struct engine *engine); /* NULL: the table is full */
+void engine_call_free (struct engine *engine, struct call *call);
+uint64_t engine_call_token (const struct engine *engine, const struct call *call);
+struct call *engine_call_find (struct engine *engine, uint64_t token); /* NULL: answered meanwhile */
+void engine_call_answer (struct engine *engine, struct call *call, const struct answer *answer); /* frees the call */
+void engine_call_refuse (struct engine *engine, struct call *call, enum status status, const char *reason,
+    const char *message, uint32_t retry_after_ms);
+void engine_calls_expire (struct engine *engine);
+void engine_calls_link_lost (struct engine *engine, uint32_t node);
+void engine_client_answer (struct engine *engine, const struct front_client *client, uint64_t client_call,
+    const struct answer *answer, uint32_t shard, bool has_shard);
+
+/* engine_requests.c: from the door to a shard or another node */
+void engine_requests_drain (struct engine *engine);
+void engine_route (struct engine *engine, struct call *call, struct bytes body, uint32_t hops);
+void engine_route_to_shard (struct engine *engine, struct call *call, struct bytes body);
+uint64_t engine_remaining_ms (const struct engine *engine, const struct call *call);
+
+/* engine_forward.c: calls and replies between nodes */
+bool engine_forward (struct engine *engine, struct call *call, struct bytes body, uint32_t node, uint32_t hops);
+void engine_forward_answer (struct engine *engine, const struct call *call, const struct answer *answer);
+void engine_forward_call_received (struct engine *engine, uint32_t node, struct bytes item);
+void engine_forward_reply_received (struct engine *engine, uint32_t node, struct bytes item);
+
+/* engine_fanout.c: lists over all shards */
+void engine_fanout_start (struct engine *engine, struct call *call, struct bytes body);
+void engine_fanout_part (struct engine *engine, struct call *part, const struct answer *answer);
+void engine_fanouts_pump (struct engine *engine);
+void engine_fanout_drop (struct engine *engine, struct fanout **fanout);
+
+/* engine_local.c, engine_cluster.c: what the entry node answers itself */
+void engine_local (struct engine *engine, struct call *call, struct bytes body);
+bool engine_cluster_answer (struct engine *engine, struct call *call, struct bytes body);
+void engine_cluster_leader_changed (struct engine *engine, struct replica *replica);
+
+/* engine_shards.c: turn ends and their effects */
+struct replica *engine_replica (struct engine *engine, uint32_t shard);
+void engine_step (struct engine *engine, struct replica *replica, struct shard_event *event);
+void engine_shards_end_turn (struct engine *engine);
+uint64_t engine_shards_deadline_ms (const struct engine *engine);
+
+/* engine_peers.c */
+void engine_peers_events (struct engine *engine);
+void engine_peers_drain (struct engine *engine);
+void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid);
+void engine_peers_load (struct engine *engine);
+
+/* engine_membership.c */
+WARN_UNUSED enum status engine_gossip_open (struct engine *engine);
+void engine_gossip_drain (struct engine *engine);
+void engine_gossip_tick (struct engine *engine);
+void engine_gossip_link_down (struct engine *engine, uint32_t node);
+void engine_gossip_leave (struct engine *engine);
+void engine_gossip_join (struct engine *engine);
+
+/* engine_writer.c */
+WARN_UNUSED enum status engine_writer_start (struct engine *engine);
+void engine_writer_stop (struct engine *engine);
+void engine_writer_submit (struct engine *engine);    /* hands the open batch over if the writer is free */
+void engine_writer_completed (struct engine *engine); /* takes note of a synced batch */
+void engine_writer_wait (struct engine *engine);      /* until no commit is running; does not take note */
+
+/* engine_flush.c */
+WARN_UNUSED enum status engine_flusher_start (struct engine *engine);
+void engine_flusher_stop (struct engine *engine);
+void engine_flush_step (struct engine *engine);
+void engine_flush_completed (struct engine *engine);
+void engine_flush_forget (struct engine *engine, const struct replica *replica); /* its table goes away */
+
+/* engine_hashers.c */
+WARN_UNUSED enum status engine_hashers_start (struct engine *engine);
+void engine_hashers_stop (struct engine *engine);
+void engine_hashers_add (struct engine *engine, const struct shard_prepare_job *job);
+void engine_hashers_completed (struct engine *engine);
+
+/* engine_snapshots.c */
+extern const struct shard_snapshot_ops engine_snapshot_ops;
+void engine_replica_bind_state (struct replica *replica);
+
+/* engine_recover.c */
+bool engine_recover (struct engine *engine, struct engine_error *error);
+void engine_replicas_close (struct engine *engine);
+
+/* engine_revoked.c */
+void engine_revoked_poll (struct engine *engine);
+void engine_revoked_answer (struct engine *engine, const struct answer *answer);
+
+/* engine_metrics.c */
+bool engine_metrics_open (struct engine *engine, struct engine_error *error);
+void engine_metrics_publish (struct engine *engine);
+void engine_metrics_close (struct engine *engine);
+
+/* engine_drain.c */
+void engine_drain_begin (struct engine *engine);
+bool engine_drain_over (struct engine *engine);
+void engine_disk_watch (struct engine *engine);
+
+#endif

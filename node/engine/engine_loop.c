@@ -1,0 +1,129 @@
+/* The reactor: one turn after another. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "node/engine/engine_internal.h"
+
+#define POLL_MS_MAX 50
+#define SLOW_TICK_MS 100
+#define ITEMS_MAX (ENGINE_NODES_MAX + 8)
+
+static bool any_stepped (const struct engine *engine)
+{
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        if (engine->replicas[shard] != NULL && engine->replicas[shard]->stepped)
+            return true;
+    }
+    return false;
+}
+
+static long patience_ms (const struct engine *engine)
+{
+    if (engine->fanouts != NULL || any_stepped (engine) || engine->flush_building < engine->flushing_count)
+        return 0;
+    uint64_t until_ms = engine->now_ms + POLL_MS_MAX;
+    uint64_t shards_ms = engine_shards_deadline_ms (engine);
+    if (shards_ms < until_ms)
+        until_ms = shards_ms;
+    if (engine->gossip_next_ms < until_ms)
+        until_ms = engine->gossip_next_ms;
+    if (engine->calls_used > 0 && engine->calls_checked_ms + 20 < until_ms)
+        until_ms = engine->calls_checked_ms + 20;
+    return until_ms > engine->now_ms ? (long) (until_ms - engine->now_ms) : 0;
+}
+
+static size_t fill_items (struct engine *engine, zmq_pollitem_t *items)
+{
+    size_t count = transport_poll_items (engine->transport, items, ENGINE_NODES_MAX + 2);
+    items[count++] = (zmq_pollitem_t){.socket = front_socket (engine->front), .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.socket = front_monitor_socket (engine->front), .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = engine->writer.event_fd, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = engine->flusher.event_fd, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = engine->hashers.event_fd, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = engine->stop_fd, .events = ZMQ_POLLIN};
+    maitre_assert (count <= ITEMS_MAX);
+    return count;
+}
+
+static void note_ready (struct engine *engine)
+{
+    bool led = true;
+    for (uint32_t shard = 0; shard <= engine->config.shards && led; shard++)
+        led = route_map_shard (&engine->map, shard)->leader_node != 0;
+    if (led && !engine->ready && !engine->draining) {
+        engine->ready = true;
+        event_log (EVENT_LOG_INFO, "ready: every shard has a leader",
+            event_log_u64 ("after_ms", engine->now_ms - engine->started_ms));
+    } else if (!led && engine->ready) {
+        engine->ready = false;
+        event_log (EVENT_LOG_WARN, "not ready: a shard has no known leader");
+    }
+}
+
+static void slow_tick (struct engine *engine)
+{
+    if (engine->now_ms < engine->slow_tick_ms + SLOW_TICK_MS)
+        return;
+    engine->slow_tick_ms = engine->now_ms;
+    front_tick (engine->front);
+    engine_disk_watch (engine);
+    engine_revoked_poll (engine);
+    note_ready (engine);
+    engine_metrics_publish (engine);
+}
+
+static void turn (struct engine *engine)
+{
+    engine->now_us = engine_clock_us ();
+    engine->now_ms = engine->now_us / 1000;
+    engine->counters.turns++;
+    engine_writer_completed (engine);
+    engine_hashers_completed (engine);
+    engine_flush_completed (engine);
+    engine_peers_events (engine);
+    engine_peers_drain (engine);
+    engine_gossip_drain (engine);
+    engine_gossip_tick (engine);
+    engine_requests_drain (engine);
+    engine_fanouts_pump (engine);
+    engine_calls_expire (engine);
+    engine_flush_step (engine);
+    slow_tick (engine);
+    engine_shards_end_turn (engine);
+    engine_writer_submit (engine);
+    transport_flush (engine->transport);
+}
+
+/* True when the node has to stop now. */
+static bool stopping (struct engine *engine)
+{
+    int requests = atomic_load (&engine->stop_requests);
+    if (requests == 0)
+        return false;
+    uint64_t count;
+    ssize_t got = read (engine->stop_fd, &count, sizeof count);
+    (void) got;
+    if (!engine->draining)
+        engine_drain_begin (engine);
+    return requests > 1 || engine_drain_over (engine);
+}
+
+void engine_run (struct engine *engine)
+{
+    zmq_pollitem_t items[ITEMS_MAX];
+    size_t count = fill_items (engine, items);
+    engine->now_us = engine_clock_us ();
+    engine->now_ms = engine->now_us / 1000;
+    engine_gossip_join (engine);
+    event_log (EVENT_LOG_INFO, "node runs", event_log_text ("clients", front_endpoint (engine->front)),
+        event_log_u64 ("replicas", engine->replicas_count), event_log_text ("version", engine->config.version));
+    while (!stopping (engine)) {
+        int polled = zmq_poll (items, (int) count, patience_ms (engine));
+        if (polled < 0 && zmq_errno () != EINTR)
+            engine_halt (engine, "sockets cannot be polled: %s", zmq_strerror (zmq_errno ()));
+        turn (engine);
+    }
+    engine_gossip_leave (engine);
+    transport_flush (engine->transport);
+    event_log (EVENT_LOG_INFO, "node stops");
+}

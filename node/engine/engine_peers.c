@@ -1,0 +1,173 @@
+/* What arrives from other nodes, and whom this node takes for whom. */
+#include <stdlib.h>
+
+#include "node/engine/engine_internal.h"
+
+#define PEERS_FILE "peers"
+
+/* ---- who is who (R12): a node number belongs to the first data folder that spoke for it */
+
+static void save_peers (struct engine *engine)
+{
+    uint8_t content[(ENGINE_NODES_MAX + 1) * ID_SIZE];
+    for (uint32_t node = 0; node <= ENGINE_NODES_MAX; node++)
+        memcpy (content + node * ID_SIZE, engine->peers[node].uuid.b, ID_SIZE);
+    size_t len = ((size_t) engine->config.nodes.node_count + 1) * ID_SIZE;
+    if (store_file_put (engine->store, PEERS_FILE, bytes_of (content, len)) != STATUS_OK)
+        engine_halt (engine, "the list of known peers cannot be written: check the disk");
+}
+
+void engine_peers_load (struct engine *engine)
+{
+    uint8_t *content = NULL;
+    size_t len = 0;
+    if (store_file_get (engine->store, PEERS_FILE, &content, &len) != STATUS_OK)
+        return; /* none yet: everybody is met for the first time */
+    for (uint32_t node = 1; node <= ENGINE_NODES_MAX && (node + 1) * ID_SIZE <= len; node++)
+        memcpy (engine->peers[node].uuid.b, content + node * ID_SIZE, ID_SIZE);
+    free (content);
+}
+
+void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid)
+{
+    if (node == 0 || node > engine->config.nodes.node_count || node == engine->config.node || id_is_zero (uuid))
+        return;
+    struct peer_state *peer = &engine->peers[node];
+    if (id_is_zero (&peer->uuid)) {
+        peer->uuid = *uuid;
+        save_peers (engine); /* before anything it says counts */
+        return;
+    }
+    bool impostor = !id_equal (&peer->uuid, uuid);
+    if (impostor && !peer->impostor)
+        event_log (EVENT_LOG_ERROR,
+            "a node speaks from another data folder than before: it is ignored; put the old folder back, or replace "
+            "the node",
+            event_log_u64 ("peer", node), event_log_id ("known", &peer->uuid), event_log_id ("now", uuid));
+    peer->impostor = impostor;
+}
+
+/* ---- links */
+
+static void link_changed (struct engine *engine, uint32_t node, bool up)
+{
+    route_map_link (&engine->map, node, up);
+    event_log (EVENT_LOG_INFO, up ? "link up" : "link down", event_log_u64 ("peer", node));
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct replica *replica = engine->replicas[shard];
+        if (replica == NULL)
+            continue;
+        struct shard_event event = {.type = SHARD_EVENT_LINK, .link = {.node = node, .up = up}};
+        engine_step (engine, replica, &event);
+    }
+    if (!up) {
+        engine_calls_link_lost (engine, node);
+        engine_gossip_link_down (engine, node);
+    }
+}
+
+void engine_peers_events (struct engine *engine)
+{
+    struct transport_event event;
+    for (int i = 0; i < 64 && transport_next_event (engine->transport, &event); i++) {
+        switch (event.type) {
+        case TRANSPORT_UP:
+            link_changed (engine, event.node, true);
+            break;
+        case TRANSPORT_DOWN:
+            link_changed (engine, event.node, false);
+            break;
+        case TRANSPORT_LOST:
+            engine_calls_link_lost (engine, event.node);
+            break;
+        }
+    }
+}
+
+/* ---- frames */
+
+static void receive_raft (struct engine *engine, struct bytes item)
+{
+    struct raft_wire_message wire;
+    struct raft_message message;
+    arena_reset (&engine->arena);
+    if (codec_decode (&raft_wire_message_type, item, CODEC_STRICT, &engine->arena, &wire, NULL) != STATUS_OK ||
+        raft_codec_from_wire (&wire, &message, engine->entries) != STATUS_OK) {
+        engine->counters.invalid++;
+        return;
+    }
+    struct replica *replica = engine_replica (engine, message.shard);
+    if (replica == NULL || message.to != replica->id)
+        return; /* of a placement that is over */
+    /* A full disk takes no entries: better a stalled follower than RocksDB at the wall. */
+    if (engine->disk_full && message.count > 0)
+        return;
+    struct shard_event event = {.type = SHARD_EVENT_RAFT, .raft = &message};
+    engine_step (engine, replica, &event);
+}
+
+static void receive_ack (struct engine *engine, struct bytes item)
+{
+    struct snapshot_ack ack;
+    if (codec_decode (&snapshot_ack_type, item, CODEC_STRICT, NULL, &ack, NULL) != STATUS_OK) {
+        engine->counters.invalid++;
+        return;
+    }
+    struct replica *replica = engine_replica (engine, (uint32_t) ack.shard);
+    struct shard_event event = {.type = SHARD_EVENT_SNAPSHOT_ACK, .ack = &ack};
+    if (replica != NULL)
+        engine_step (engine, replica, &event);
+}
+
+static void receive_chunk (struct engine *engine, struct bytes item)
+{
+    struct snapshot_chunk chunk;
+    arena_reset (&engine->arena);
+    if (codec_decode (&snapshot_chunk_type, item, CODEC_STRICT, &engine->arena, &chunk, NULL) != STATUS_OK) {
+        engine->counters.invalid++;
+        return;
+    }
+    struct replica *replica = engine_replica (engine, (uint32_t) chunk.shard);
+    if (replica == NULL || engine->disk_full)
+        return;
+    /* The last chunk makes the snapshot live in a batch of its own: everything that the replica asked to write before
+     * must be on disk by then. If it is not, the chunk is dropped; it comes again. */
+    if (chunk.last && (replica->stepped || replica->collecting != 0 || replica->sealed != 0))
+        return;
+    struct shard_event event = {.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = &chunk};
+    engine_step (engine, replica, &event);
+}
+
+static void receive_frame (struct engine *engine, const struct peer_frame *frame)
+{
+    uint32_t node = (uint32_t) frame->from;
+    if (node > engine->config.nodes.node_count)
+        return;
+    engine_peer_bind (engine, node, &frame->uuid);
+    if (engine->peers[node].impostor) {
+        engine->counters.frames_impostor++;
+        return;
+    }
+    for (size_t i = 0; i < frame->raft_count; i++)
+        receive_raft (engine, frame->raft[i]);
+    for (size_t i = 0; i < frame->acks_count; i++)
+        receive_ack (engine, frame->acks[i]);
+    for (size_t i = 0; i < frame->replies_count; i++)
+        engine_forward_reply_received (engine, node, frame->replies[i]);
+    for (size_t i = 0; i < frame->calls_count; i++)
+        engine_forward_call_received (engine, node, frame->calls[i]);
+    for (size_t i = 0; i < frame->chunks_count; i++)
+        receive_chunk (engine, frame->chunks[i]);
+}
+
+void engine_peers_drain (struct engine *engine)
+{
+    struct peer_frame frame;
+    for (int i = 0; i < ENGINE_FRAMES_A_TURN; i++) {
+        enum status status = transport_receive (engine->transport, &frame);
+        if (status == STATUS_NOT_FOUND)
+            return;
+        if (status == STATUS_OK)
+            receive_frame (engine, &frame);
+    }
+}

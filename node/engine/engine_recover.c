@@ -1,0 +1,366 @@
+/* The start: placements from the written configuration, replicas from the disk or founded for the first time. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/engine/engine_internal.h"
+
+/* What the log gave for one replica, until its core is made. */
+struct found {
+    struct store_replica row;
+    uint8_t *config;
+    struct raft_entry *entries;
+    size_t entries_count, entries_size;
+};
+
+struct recovery {
+    struct engine *engine;
+    struct found *found; /* by shard */
+    uint32_t foreign;    /* replicas that the map does not give to this node */
+};
+
+__attribute__ ((format (printf, 3, 4))) static bool fail (
+    struct engine_error *error, enum engine_exit code, const char *format, ...)
+{
+    va_list arguments;
+    va_start (arguments, format);
+    error->exit = code;
+    vsnprintf (error->text, sizeof error->text, format, arguments);
+    va_end (arguments);
+    return false;
+}
+
+/* ---- placements */
+
+/* Replica ids of the first placement follow from the configuration, so that all nodes found the same groups. */
+static uint64_t first_replica_id (const struct engine *engine, uint32_t shard, uint32_t position)
+{
+    return 1 + (uint64_t) shard * engine->config.replication + position;
+}
+
+/* Nodes that never met must compute the same ring: their points come from the cluster id and their number. */
+static struct id ring_point (const struct engine *engine, uint32_t node)
+{
+    struct id id = engine->config.nodes.cluster;
+    for (int i = 0; i < 4; i++)
+        id.b[ID_SIZE - 1 - i] ^= (uint8_t) (node >> (8 * i));
+    return id;
+}
+
+static bool build_map (struct engine *engine, struct engine_error *error)
+{
+    const struct cluster_nodes *nodes = &engine->config.nodes;
+    struct ring_member members[CLUSTER_NODES_MAX];
+    for (uint32_t i = 0; i < nodes->node_count; i++)
+        members[i] = (struct ring_member){
+            .node = i + 1, .uuid = ring_point (engine, i + 1), .zone = bytes_text (nodes->nodes[i].zone), .weight = 1};
+    struct ring ring;
+    if (route_map_init (&engine->map, engine->config.shards) != STATUS_OK ||
+        ring_build (members, nodes->node_count, engine->config.shards, engine->config.replication, 1, &ring) !=
+            STATUS_OK)
+        return fail (error, ENGINE_EXIT_CONFIG,
+            "the ring cannot be built from the configuration: check shards, replication and nodes.conf");
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        const struct ring_placement *placement = ring_placement_of (&ring, shard);
+        struct route_replica replicas[ROUTE_REPLICAS_MAX];
+        for (uint32_t i = 0; i < placement->count; i++)
+            replicas[i] =
+                (struct route_replica){.replica = first_replica_id (engine, shard, i), .node = placement->nodes[i]};
+        enum status status = route_map_set_shard (&engine->map, shard, replicas, placement->count);
+        maitre_assert (status == STATUS_OK);
+    }
+    ring_close (&ring);
+    enum status status = route_map_set_epoch (&engine->map, 1);
+    maitre_assert (status == STATUS_OK);
+    return true;
+}
+
+static uint64_t own_replica (const struct engine *engine, uint32_t shard)
+{
+    const struct route_shard *route = route_map_shard (&engine->map, shard);
+    for (uint32_t i = 0; i < route->replicas_count; i++) {
+        if (route->replicas[i].node == engine->config.node)
+            return route->replicas[i].replica;
+    }
+    return 0;
+}
+
+static void first_configuration (const struct engine *engine, uint32_t shard, struct raft_configuration *members)
+{
+    const struct route_shard *route = route_map_shard (&engine->map, shard);
+    *members = (struct raft_configuration){0};
+    for (uint32_t i = 0; i < route->replicas_count; i++) {
+        struct raft_member member = {.replica = route->replicas[i].replica,
+            .node = route->replicas[i].node,
+            .rank = (uint8_t) i,
+            .roles = RAFT_VOTER};
+        bool set = raft_configuration_set (members, member);
+        maitre_assert (set);
+    }
+}
+
+/* A file that pins what must never change for this folder. */
+static bool check_shape (struct engine *engine, struct engine_error *error)
+{
+    uint8_t shape[8], *stored = NULL;
+    size_t len = 0;
+    bytes_put_u32 (shape, engine->config.shards);
+    bytes_put_u32 (shape + 4, engine->config.replication);
+    enum status status = store_file_get (engine->store, "shape", &stored, &len);
+    if (status == STATUS_NOT_FOUND)
+        status = store_file_put (engine->store, "shape", bytes_of (shape, sizeof shape));
+    else if (status == STATUS_OK && (len != sizeof shape || memcmp (stored, shape, len) != 0))
+        status = STATUS_FAILED_PRECONDITION;
+    uint32_t shards = len == sizeof shape ? bytes_get_u32 (stored) : 0;
+    uint32_t replication = len == sizeof shape ? bytes_get_u32 (stored + 4) : 0;
+    free (stored);
+    if (status == STATUS_FAILED_PRECONDITION)
+        return fail (error, ENGINE_EXIT_FOLDER,
+            "%s was made with %u shards and replication %u: they are fixed; put them back into the configuration",
+            engine->config.data, shards, replication);
+    if (status != STATUS_OK)
+        return fail (
+            error, ENGINE_EXIT_RESOURCES, "%s: files cannot be read or written: check the disk", engine->config.data);
+    return true;
+}
+
+static bool found_replicas (struct engine *engine, struct engine_error *error)
+{
+    struct store_turn *turn = store_turn_new (engine->store);
+    uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
+    struct store_error why = {.text = "out of memory"};
+    enum status status = turn == NULL ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
+    for (uint32_t shard = 0; shard <= engine->config.shards && status == STATUS_OK; shard++) {
+        uint64_t replica = own_replica (engine, shard);
+        if (replica == 0)
+            continue;
+        struct raft_configuration members;
+        first_configuration (engine, shard, &members);
+        size_t len = raft_configuration_encode (&members, config);
+        status = store_turn_compact (turn, shard, replica, 0, 0, bytes_of (config, len));
+    }
+    if (status == STATUS_OK)
+        status = store_turn_commit (turn, &why);
+    store_turn_destroy (&turn);
+    if (status != STATUS_OK)
+        return fail (error, ENGINE_EXIT_RESOURCES, "%s: the first replicas cannot be written: %s", engine->config.data,
+            why.text);
+    return true;
+}
+
+/* ---- what the log holds */
+
+static void note_replica (void *argument, const struct store_replica *row)
+{
+    struct recovery *recovery = argument;
+    if (row->shard > recovery->engine->config.shards || own_replica (recovery->engine, row->shard) != row->replica) {
+        recovery->foreign++;
+        return;
+    }
+    struct found *found = &recovery->found[row->shard];
+    found->row = *row;
+    found->config = malloc (row->config.len + 1);
+    maitre_assert (found->config != NULL);
+    if (row->config.len > 0)
+        memcpy (found->config, row->config.data, row->config.len);
+    found->row.config.data = found->config;
+}
+
+static void note_entry (void *argument, uint32_t shard, uint64_t replica, const struct store_entry *from)
+{
+    struct recovery *recovery = argument;
+    if (shard > recovery->engine->config.shards || recovery->found[shard].row.replica != replica)
+        return;
+    struct found *found = &recovery->found[shard];
+    if (found->entries_count == found->entries_size) {
+        found->entries_size = found->entries_size == 0 ? 64 : found->entries_size * 2;
+        found->entries = realloc (found->entries, found->entries_size * sizeof *found->entries);
+        maitre_assert (found->entries != NULL);
+    }
+    uint8_t *payload = malloc (from->payload.len + 1);
+    maitre_assert (payload != NULL);
+    if (from->payload.len > 0)
+        memcpy (payload, from->payload.data, from->payload.len);
+    struct raft_entry *entry = &found->entries[found->entries_count++];
+    *entry = (struct raft_entry){.index = from->index,
+        .term = from->term,
+        .type = (uint8_t) from->type,
+        .payload = bytes_of (payload, from->payload.len)};
+    entry->checksum = raft_entry_checksum (shard, entry);
+}
+
+static void free_found (struct found *found, uint32_t count)
+{
+    for (uint32_t shard = 0; shard < count; shard++) {
+        for (size_t i = 0; i < found[shard].entries_count; i++)
+            free ((void *) (uintptr_t) found[shard].entries[i].payload.data);
+        free (found[shard].entries);
+        free (found[shard].config);
+    }
+    free (found);
+}
+
+/* ---- replicas */
+
+/* A replica whose state is damaged starts over, empty and suspect: its leader fills it (P9). */
+static bool start_over (struct engine *engine, struct found *found, struct engine_error *error)
+{
+    struct store_replica *row = &found->row;
+    struct store_error why = {.text = "out of memory"};
+    event_log (EVENT_LOG_ERROR, "state is damaged: the replica is emptied and filled by its leader",
+        event_log_u64 ("shard", row->shard), event_log_text ("why", row->damage));
+    struct store_turn *turn = store_turn_new (engine->store);
+    uint32_t generation = 0;
+    enum status status = turn == NULL ? STATUS_RESOURCE_EXHAUSTED
+                                      : store_suspect_set (engine->store, "the state of a replica was damaged");
+    if (status == STATUS_OK)
+        status = store_state_fresh (engine->store, row->shard, row->replica, &generation, &why);
+    if (status == STATUS_OK)
+        status = store_turn_install (turn, row->shard, row->replica, generation, 0, 0, bytes_of (NULL, 0), false);
+    if (status == STATUS_OK)
+        status = store_turn_commit (turn, &why);
+    store_turn_destroy (&turn);
+    if (status != STATUS_OK)
+        return fail (
+            error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s", row->shard, why.text);
+    row->generation = generation;
+    row->compact_index = row->compact_term = row->applied_index = row->applied_term = 0;
+    row->config.len = 0;
+    for (size_t i = 0; i < found->entries_count; i++)
+        free ((void *) (uintptr_t) found->entries[i].payload.data);
+    found->entries_count = 0;
+    return true;
+}
+
+static bool open_core (struct engine *engine, struct replica *replica, const struct found *found, uint64_t session,
+    struct engine_error *error)
+{
+    const struct store_replica *row = &found->row;
+    struct raft_configuration members = {0};
+    if (row->config.len > 0 && raft_configuration_decode (row->config, &members) != STATUS_OK)
+        return fail (
+            error, ENGINE_EXIT_DAMAGE, "shard %u: its configuration cannot be read: the folder is damaged", row->shard);
+    struct raft_stored stored = {
+        .term = row->term,
+        .vote = row->vote,
+        .snapshot_index = row->compact_index,
+        .snapshot_term = row->compact_term,
+        .applied_index = row->applied_index,
+        .applied_term = row->applied_term,
+        .configuration = &members,
+        .entries = found->entries,
+        .entries_count = found->entries_count,
+    };
+    struct shard_config config = {
+        .services = {.shard = row->shard,
+            .shard_count = engine->config.shards,
+            .records_max = 1000000,
+            .record_ttl_ms = 86400000},
+        .raft = {.shard = row->shard,
+            .replica = row->replica,
+            .session = session,
+            .seed = ((uint64_t) engine->random_state[2] << 32 | engine->random_state[3]) + row->replica,
+            .suspect = replica->suspect,
+            .log_bytes_max = 64 * 1024 * 1024},
+        .stored = &stored,
+        .state = replica->state,
+        .scratch = &engine->scratch,
+        .snapshot_ops = &engine_snapshot_ops,
+        .snapshot_context = engine,
+        .balance = true,
+    };
+    enum status status = shard_new (&config, engine->now_ms, &replica->core);
+    if (status != STATUS_OK)
+        return fail (error, ENGINE_EXIT_DAMAGE,
+            "shard %u: its log does not fit its state (%s): move %s aside and replace the node", row->shard,
+            status_name (status), engine->config.data);
+    return true;
+}
+
+static bool open_replica (struct engine *engine, struct found *found, uint64_t session, struct engine_error *error)
+{
+    bool damaged = found->row.damage != NULL;
+    if (damaged && !start_over (engine, found, error))
+        return false;
+    struct replica *replica = calloc (1, sizeof *replica);
+    maitre_assert (replica != NULL);
+    engine->replicas[found->row.shard] = replica;
+    engine->replicas_count++;
+    replica->engine = engine;
+    replica->shard = found->row.shard;
+    replica->id = found->row.replica;
+    replica->generation = found->row.generation;
+    replica->suspect = damaged || store_suspect (engine->store, NULL);
+    engine->suspects += replica->suspect;
+    replica->written = found->row.applied_index;
+    replica->compacted = found->row.compact_index;
+    /* Staggered, so that the shards' write-backs do not fall on one moment. */
+    replica->flushed_ms =
+        engine->now_ms + engine->config.limits.flush_ms * replica->shard / (engine->config.shards + 1);
+    replica->table =
+        table_new (engine->store, &engine->budget, replica->shard, replica->id, replica->generation, false);
+    if (replica->table == NULL || table_load_all (replica->table) != STATUS_OK)
+        return fail (error, ENGINE_EXIT_DAMAGE, "shard %u: its state cannot be read: check the disk and the memory",
+            replica->shard);
+    engine_replica_bind_state (replica);
+    return open_core (engine, replica, found, session, error);
+}
+
+bool engine_recover (struct engine *engine, struct engine_error *error)
+{
+    if (!build_map (engine, error) || !check_shape (engine, error))
+        return false;
+    uint32_t count = engine->config.shards + 1;
+    struct recovery recovery = {.engine = engine, .found = calloc (count, sizeof *recovery.found)};
+    engine->replicas = calloc (count, sizeof *engine->replicas);
+    maitre_assert (recovery.found != NULL && engine->replicas != NULL);
+    struct store_recovery visitor = {.argument = &recovery, .replica = note_replica, .entry = note_entry};
+    struct store_error why;
+    enum status status = store_log_recover (engine->store, &visitor, &why);
+    bool fine = status == STATUS_OK;
+    if (!fine)
+        fail (error, ENGINE_EXIT_DAMAGE, "%s: %s", engine->config.data, why.text);
+    size_t known = 0;
+    for (uint32_t shard = 0; shard < count; shard++)
+        known += recovery.found[shard].row.replica != 0;
+    if (fine && known == 0 && recovery.foreign == 0) {
+        event_log (EVENT_LOG_INFO, "a new data folder: the first replicas are founded from the configuration");
+        fine = found_replicas (engine, error);
+        for (uint32_t shard = 0; shard < count && fine; shard++) {
+            uint64_t replica = own_replica (engine, shard);
+            if (replica == 0)
+                continue;
+            struct raft_configuration members;
+            uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
+            first_configuration (engine, shard, &members);
+            size_t len = raft_configuration_encode (&members, config);
+            struct store_replica row = {.shard = shard, .replica = replica, .config = bytes_of (config, len)};
+            note_replica (&recovery, &row);
+        }
+    }
+    uint64_t session = 0;
+    if (fine && store_incarnation_get (engine->store, &session) != STATUS_OK)
+        fine = fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
+    for (uint32_t shard = 0; shard < count && fine; shard++) {
+        if (recovery.found[shard].row.replica != 0)
+            fine = open_replica (engine, &recovery.found[shard], session, error);
+    }
+    free_found (recovery.found, count);
+    return fine;
+}
+
+void engine_replicas_close (struct engine *engine)
+{
+    if (engine->replicas == NULL)
+        return;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct replica *replica = engine->replicas[shard];
+        if (replica == NULL)
+            continue;
+        shard_destroy (&replica->core);
+        table_destroy (&replica->table);
+        free (replica->incoming);
+        free (replica);
+    }
+    free (engine->replicas);
+    engine->replicas = NULL;
+}

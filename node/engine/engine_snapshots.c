@@ -1,0 +1,240 @@
+/* Snapshots out of and into the state database, and the state under a shard that an import exchanges. */
+#include <stdlib.h>
+
+#include "node/engine/engine_internal.h"
+
+/* ---- the services' view: whichever table is live */
+
+static struct state *live (void *context)
+{
+    return table_state (((struct replica *) context)->table);
+}
+
+static bool get (void *context, struct bytes key, struct bytes *value)
+{
+    return state_get (live (context), key, value);
+}
+
+static void scan (void *context, struct bytes from, struct bytes to, bool reverse, state_visit *visit, void *argument)
+{
+    state_scan (live (context), from, to, reverse, visit, argument);
+}
+
+static void put (void *context, struct bytes key, struct bytes value)
+{
+    state_put (live (context), key, value);
+}
+
+static void remove_key (void *context, struct bytes key)
+{
+    state_remove (live (context), key);
+}
+
+static bool failed (void *context)
+{
+    return state_failed (live (context));
+}
+
+static const struct state_ops ops = {.get = get, .scan = scan, .put = put, .remove = remove_key, .failed = failed};
+
+void engine_replica_bind_state (struct replica *replica)
+{
+    replica->state = (struct state){.ops = &ops, .context = replica};
+}
+
+/* ---- out */
+
+/* The store's chunks and the shard's are cut differently: on the way the former are a stream, each behind its length. The
+ * importing store checks their numbers and checksums. */
+#define LENGTH_BYTES 4
+#define INCOMING_BYTES_MAX (STORE_CHUNK_BYTES_MAX + STATE_VALUE_BYTES_MAX + 4096)
+
+struct outgoing {
+    struct store_snapshot *snapshot;
+    struct bytes chunk; /* the store's */
+    size_t sent;        /* of its length and bytes */
+    bool last, open;
+};
+
+static bool open_snapshot (void *context, uint32_t shard, uint64_t *index, uint64_t *term, void **out)
+{
+    struct engine *engine = context;
+    struct replica *replica = engine_replica (engine, shard);
+    struct outgoing *outgoing = calloc (1, sizeof *outgoing);
+    maitre_assert (outgoing != NULL);
+    enum status status = store_snapshot_open (engine->store, shard, replica->id, &outgoing->snapshot, index, term);
+    if (status != STATUS_OK) {
+        free (outgoing);
+        return false;
+    }
+    *out = outgoing;
+    return true;
+}
+
+static bool next_chunk (void *context, void *snapshot, uint8_t *out, size_t size, size_t *len, bool *last)
+{
+    (void) context;
+    struct outgoing *outgoing = snapshot;
+    *len = 0;
+    while (*len < size) {
+        if (!outgoing->open) {
+            if (outgoing->last)
+                break;
+            if (store_snapshot_next (outgoing->snapshot, &outgoing->chunk, &outgoing->last) != STATUS_OK)
+                return false;
+            outgoing->open = true;
+            outgoing->sent = 0;
+        }
+        if (outgoing->sent == 0) {
+            if (size - *len < LENGTH_BYTES)
+                break;
+            bytes_put_u32 (out + *len, (uint32_t) outgoing->chunk.len);
+            *len += LENGTH_BYTES;
+            outgoing->sent = LENGTH_BYTES;
+        }
+        size_t left = outgoing->chunk.len - (outgoing->sent - LENGTH_BYTES);
+        size_t part = left < size - *len ? left : size - *len;
+        memcpy (out + *len, outgoing->chunk.data + (outgoing->sent - LENGTH_BYTES), part);
+        *len += part;
+        outgoing->sent += part;
+        outgoing->open = part < left;
+    }
+    *last = outgoing->last && !outgoing->open;
+    return true;
+}
+
+static void close_snapshot (void *context, void *snapshot)
+{
+    (void) context;
+    struct outgoing *outgoing = snapshot;
+    store_snapshot_close (&outgoing->snapshot);
+    free (outgoing);
+}
+
+/* ---- in */
+
+static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t index, uint64_t term)
+{
+    struct engine *engine = context;
+    struct replica *replica = engine_replica (engine, shard);
+    struct store_error error;
+    maitre_assert (replica->id == id && replica->import == NULL);
+    replica->incoming_len = 0;
+    pthread_mutex_lock (&engine->flusher.disk);
+    enum status status = store_import_begin (engine->store, shard, id, index, term, &replica->import, &error);
+    pthread_mutex_unlock (&engine->flusher.disk);
+    if (status != STATUS_OK)
+        event_log (EVENT_LOG_ERROR, "a snapshot cannot be received", event_log_u64 ("shard", shard),
+            event_log_text ("why", error.text));
+    else
+        event_log (
+            EVENT_LOG_INFO, "receiving a snapshot", event_log_u64 ("shard", shard), event_log_u64 ("index", index));
+    return status == STATUS_OK;
+}
+
+static bool take_stored_chunk (struct engine *engine, struct replica *replica)
+{
+    pthread_mutex_lock (&engine->flusher.disk);
+    enum status status = store_import_chunk (
+        replica->import, bytes_of (replica->incoming + LENGTH_BYTES, replica->incoming_len - LENGTH_BYTES));
+    pthread_mutex_unlock (&engine->flusher.disk);
+    replica->incoming_len = 0;
+    return status == STATUS_OK;
+}
+
+static bool take_chunk (void *context, uint32_t shard, struct bytes data)
+{
+    struct engine *engine = context;
+    struct replica *replica = engine_replica (engine, shard);
+    if (replica->incoming == NULL) {
+        replica->incoming = malloc (INCOMING_BYTES_MAX + LENGTH_BYTES);
+        maitre_assert (replica->incoming != NULL);
+    }
+    while (data.len > 0) {
+        size_t want = LENGTH_BYTES;
+        if (replica->incoming_len >= LENGTH_BYTES) {
+            want += bytes_get_u32 (replica->incoming);
+            if (want <= LENGTH_BYTES || want > INCOMING_BYTES_MAX + LENGTH_BYTES)
+                return false;
+        }
+        size_t part = want - replica->incoming_len < data.len ? want - replica->incoming_len : data.len;
+        memcpy (replica->incoming + replica->incoming_len, data.data, part);
+        replica->incoming_len += part;
+        data = bytes_of (data.data + part, data.len - part);
+        if (want > LENGTH_BYTES && replica->incoming_len == want && !take_stored_chunk (engine, replica))
+            return false;
+    }
+    return true;
+}
+
+static void end_import (struct engine *engine, struct replica *replica)
+{
+    pthread_mutex_lock (&engine->flusher.disk);
+    store_import_close (&replica->import);
+    pthread_mutex_unlock (&engine->flusher.disk);
+    free (replica->incoming);
+    replica->incoming = NULL;
+    replica->incoming_len = 0;
+}
+
+static void abort_import (void *context, uint32_t shard)
+{
+    struct engine *engine = context;
+    end_import (engine, engine_replica (engine, shard));
+}
+
+/* The generation, the cut of the log and the configuration in one batch of their own. The writer is idle meanwhile, and
+ * nothing of this replica stands in the open batch (receive_chunk sees to that). */
+static bool install (struct engine *engine, struct replica *replica, uint32_t generation, uint64_t index, uint64_t term,
+    const struct raft_configuration *members)
+{
+    uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
+    size_t config_len = raft_configuration_encode (members, config);
+    bool keep_log = !shard_restore_resets (replica->core, index, term);
+    struct store_error error;
+    engine_writer_wait (engine);
+    store_turn_reset (engine->install);
+    enum status status = store_turn_install (
+        engine->install, replica->shard, replica->id, generation, index, term, bytes_of (config, config_len), keep_log);
+    if (status == STATUS_OK)
+        status = store_turn_commit (engine->install, &error);
+    return status == STATUS_OK;
+}
+
+static bool finish_import (
+    void *context, uint32_t shard, uint64_t index, uint64_t term, const struct raft_configuration *members)
+{
+    struct engine *engine = context;
+    struct replica *replica = engine_replica (engine, shard);
+    uint32_t generation = 0;
+    struct store_error error;
+    maitre_assert (replica->collecting == 0 && replica->sealed == 0);
+    /* A write-back of the old table that is under way is for a generation that nobody reads any more. */
+    engine_flush_forget (engine, replica);
+    pthread_mutex_lock (&engine->flusher.disk);
+    enum status status = store_import_finish (replica->import, &generation, &error);
+    pthread_mutex_unlock (&engine->flusher.disk);
+    bool installed = status == STATUS_OK && install (engine, replica, generation, index, term, members);
+    end_import (engine, replica); /* only now: until the install is committed a sweep must leave the generation alone */
+    if (!installed)
+        return false;
+    struct table *table = table_new (engine->store, &engine->budget, shard, replica->id, generation, false);
+    if (table == NULL || table_load_all (table) != STATUS_OK)
+        return false;
+    table_destroy (&replica->table);
+    replica->table = table;
+    replica->generation = generation;
+    replica->written = replica->compacted = index;
+    event_log (EVENT_LOG_INFO, "snapshot installed", event_log_u64 ("shard", shard), event_log_u64 ("index", index));
+    return true;
+}
+
+const struct shard_snapshot_ops engine_snapshot_ops = {
+    .open = open_snapshot,
+    .next = next_chunk,
+    .close = close_snapshot,
+    .begin = begin_import,
+    .chunk = take_chunk,
+    .finish = finish_import,
+    .abort = abort_import,
+};

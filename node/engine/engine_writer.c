@@ -1,0 +1,147 @@
+/* The writer: one thread that commits one batch at a time, synced, while the reactor collects the next. */
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "node/engine/engine_internal.h"
+
+static void *write_batches (void *argument)
+{
+    struct writer *writer = argument;
+    pthread_mutex_lock (&writer->lock);
+    while (!writer->stop) {
+        if (writer->work == NULL || writer->done) {
+            pthread_cond_wait (&writer->wake, &writer->lock);
+            continue;
+        }
+        struct store_turn *work = writer->work;
+        pthread_mutex_unlock (&writer->lock);
+        enum status status = store_turn_commit (work, &writer->error);
+        pthread_mutex_lock (&writer->lock);
+        writer->status = status;
+        writer->done = true;
+        pthread_cond_broadcast (&writer->wake);
+        uint64_t one = 1;
+        ssize_t written = write (writer->event_fd, &one, sizeof one);
+        (void) written; /* a counter that is set already wakes the reactor as well */
+    }
+    pthread_mutex_unlock (&writer->lock);
+    return NULL;
+}
+
+enum status engine_writer_start (struct engine *engine)
+{
+    struct writer *writer = &engine->writer;
+    pthread_mutex_init (&writer->lock, NULL);
+    pthread_cond_init (&writer->wake, NULL);
+    writer->event_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+    for (int i = 0; i < 2; i++)
+        engine->turns[i] = store_turn_new (engine->store);
+    engine->install = store_turn_new (engine->store);
+    if (writer->event_fd < 0 || engine->turns[0] == NULL || engine->turns[1] == NULL || engine->install == NULL)
+        return STATUS_RESOURCE_EXHAUSTED;
+    engine->collecting = engine->turns[0];
+    if (pthread_create (&writer->thread, NULL, write_batches, writer) != 0)
+        return STATUS_RESOURCE_EXHAUSTED;
+    pthread_setname_np (writer->thread, "writer");
+    writer->running = true;
+    return STATUS_OK;
+}
+
+void engine_writer_stop (struct engine *engine)
+{
+    struct writer *writer = &engine->writer;
+    if (writer->running) {
+        engine_writer_wait (engine);
+        pthread_mutex_lock (&writer->lock);
+        writer->stop = true;
+        pthread_cond_broadcast (&writer->wake);
+        pthread_mutex_unlock (&writer->lock);
+        pthread_join (writer->thread, NULL);
+        writer->running = false;
+        close (writer->event_fd);
+    }
+    for (int i = 0; i < 2; i++)
+        store_turn_destroy (&engine->turns[i]);
+    store_turn_destroy (&engine->install);
+}
+
+void engine_writer_wait (struct engine *engine)
+{
+    struct writer *writer = &engine->writer;
+    pthread_mutex_lock (&writer->lock);
+    while (writer->work != NULL && !writer->done)
+        pthread_cond_wait (&writer->wake, &writer->lock);
+    pthread_mutex_unlock (&writer->lock);
+}
+
+static void note_persisted (struct engine *engine)
+{
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct replica *replica = engine->replicas[shard];
+        if (replica == NULL || replica->sealed == 0)
+            continue;
+        replica->persisted = replica->sealed;
+        replica->sealed = 0;
+        struct shard_event event = {.type = SHARD_EVENT_PERSISTED, .persist_sequence = replica->persisted};
+        engine_step (engine, replica, &event);
+    }
+    transport_release (engine->transport);
+}
+
+void engine_writer_completed (struct engine *engine)
+{
+    struct writer *writer = &engine->writer;
+    if (engine->at_writer == NULL)
+        return;
+    pthread_mutex_lock (&writer->lock);
+    bool done = writer->done;
+    enum status status = writer->status;
+    if (done) {
+        writer->work = NULL;
+        writer->done = false;
+    }
+    pthread_mutex_unlock (&writer->lock);
+    if (!done)
+        return;
+    uint64_t count;
+    ssize_t got = read (writer->event_fd, &count, sizeof count);
+    (void) got;
+    if (status != STATUS_OK)
+        engine_halt (engine, "the log could not be written: %s", writer->error.text);
+    engine->counters.batches++;
+    engine->counters.batch_us += engine->now_us - engine->sealed_us;
+    store_turn_reset (engine->at_writer);
+    engine->at_writer = NULL;
+    note_persisted (engine);
+}
+
+void engine_writer_submit (struct engine *engine)
+{
+    struct writer *writer = &engine->writer;
+    bool empty = store_turn_empty (engine->collecting);
+    if (engine->at_writer != NULL || (empty && !engine->after_waiting))
+        return;
+    transport_seal (engine->transport);
+    engine->after_waiting = false;
+    if (empty) {
+        /* What waited was asked behind a batch that is synced by now. */
+        transport_release (engine->transport);
+        return;
+    }
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct replica *replica = engine->replicas[shard];
+        if (replica == NULL)
+            continue;
+        replica->sealed = replica->collecting;
+        replica->collecting = 0;
+    }
+    engine->at_writer = engine->collecting;
+    engine->collecting = engine->collecting == engine->turns[0] ? engine->turns[1] : engine->turns[0];
+    engine->sealed_us = engine->now_us;
+    pthread_mutex_lock (&writer->lock);
+    maitre_assert (writer->work == NULL && !writer->done);
+    writer->work = engine->at_writer;
+    pthread_cond_broadcast (&writer->wake);
+    pthread_mutex_unlock (&writer->lock);
+}
