@@ -66,7 +66,12 @@ static bool set_common (struct store *store, struct database *database, bool cre
 static void set_table (struct database *database, size_t cache_bytes, size_t block_bytes, bool filter)
 {
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create ();
-    database->cache = rocksdb_cache_create_lru (cache_bytes);
+    /* Few shards: a file's filter block must fit into one, or it is read again for every get. */
+    rocksdb_lru_cache_options_t *lru = rocksdb_lru_cache_options_create ();
+    rocksdb_lru_cache_options_set_capacity (lru, cache_bytes);
+    rocksdb_lru_cache_options_set_num_shard_bits (lru, 2);
+    database->cache = rocksdb_cache_create_lru_opts (lru);
+    rocksdb_lru_cache_options_destroy (lru);
     rocksdb_block_based_options_set_block_cache (table, database->cache);
     rocksdb_block_based_options_set_block_size (table, block_bytes);
     rocksdb_block_based_options_set_format_version (table, 5);

@@ -10,6 +10,8 @@
 #ifndef MAITRED_NODE_STORE_FOLDER_H
 #define MAITRED_NODE_STORE_FOLDER_H
 
+#include <stdatomic.h>
+
 #include "node/store/store.h"
 
 struct folder {
@@ -17,7 +19,7 @@ struct folder {
     int lock_fd, mark_fd;
     struct store_identity identity;
     bool ready;
-    bool suspect;
+    atomic_bool suspect; /* the writer thread may set it while others look */
     char reason[256];
     uint64_t mark; /* last turn known to be synced, 0 when unknown */
 };

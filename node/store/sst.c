@@ -4,33 +4,89 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static enum status fail_write (struct store_error *error, char *failed)
+{
+    return database_fail (error, "a state file cannot be written", failed);
+}
+
+/* Begins the next file. */
+static enum status begin_file (struct sst *sst, struct store_error *error)
+{
+    if (sst->count == sst->room) {
+        size_t room = sst->room + 16;
+        char **grown = realloc (sst->paths, room * sizeof *grown);
+        if (grown == NULL)
+            return store_fail (error, STATUS_INTERNAL, "out of memory");
+        sst->paths = grown;
+        sst->room = room;
+    }
+    char name[32];
+    snprintf (name, sizeof name, "%u.sst", atomic_fetch_add (&sst->store->file_number, 1));
+    char *path = small_file_path (sst->store->ingest_dir, name);
+    if (path == NULL)
+        return store_fail (error, STATUS_INTERNAL, "out of memory");
+    sst->paths[sst->count++] = path;
+    sst->bytes = 0;
+    sst->writer = rocksdb_sstfilewriter_create (sst->env, sst->store->state.options);
+    char *failed = NULL;
+    rocksdb_sstfilewriter_open (sst->writer, path, &failed);
+    return failed == NULL ? STATUS_OK : fail_write (error, failed);
+}
+
+/* Syncs and closes the current file. */
+static enum status end_file (struct sst *sst, struct store_error *error)
+{
+    char *failed = NULL;
+    uint64_t bytes = 0;
+    rocksdb_sstfilewriter_finish (sst->writer, &failed);
+    if (failed != NULL)
+        return fail_write (error, failed);
+    rocksdb_sstfilewriter_file_size (sst->writer, &bytes);
+    rocksdb_sstfilewriter_destroy (sst->writer);
+    sst->writer = NULL;
+    pthread_mutex_lock (&sst->store->lock);
+    sst->store->stats.state_bytes += bytes;
+    pthread_mutex_unlock (&sst->store->lock);
+    return STATUS_OK;
+}
+
 enum status sst_open (struct sst *sst, struct store *store, struct store_error *error)
 {
-    char name[32];
-    snprintf (name, sizeof name, "%u.sst", atomic_fetch_add (&store->file_number, 1));
-    *sst = (struct sst){.store = store, .path = small_file_path (store->ingest_dir, name)};
-    if (sst->path == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
-    sst->env = rocksdb_envoptions_create ();
-    sst->writer = rocksdb_sstfilewriter_create (sst->env, store->state.options);
-    char *failed = NULL;
-    rocksdb_sstfilewriter_open (sst->writer, sst->path, &failed);
-    return failed == NULL ? STATUS_OK : database_fail (error, "a state file cannot be made", failed);
+    *sst = (struct sst){.store = store, .env = rocksdb_envoptions_create ()};
+    return begin_file (sst, error);
+}
+
+static enum status make_room (struct sst *sst, size_t len, struct store_error *error)
+{
+    enum status status = STATUS_OK;
+    if (sst->bytes + len > SST_FILE_BYTES && sst->bytes > 0) {
+        status = end_file (sst, error);
+        if (status == STATUS_OK)
+            status = begin_file (sst, error);
+    }
+    sst->bytes += len;
+    return status;
 }
 
 enum status sst_put (struct sst *sst, const struct state_key *key, struct bytes value, struct store_error *error)
 {
+    enum status status = make_room (sst, key->len + value.len, error);
+    if (status != STATUS_OK)
+        return status;
     char *failed = NULL;
     rocksdb_sstfilewriter_put (
         sst->writer, (const char *) key->data, key->len, (const char *) value.data, value.len, &failed);
-    return failed == NULL ? STATUS_OK : database_fail (error, "a state file cannot be written", failed);
+    return failed == NULL ? STATUS_OK : fail_write (error, failed);
 }
 
 enum status sst_remove (struct sst *sst, const struct state_key *key, struct store_error *error)
 {
+    enum status status = make_room (sst, key->len, error);
+    if (status != STATUS_OK)
+        return status;
     char *failed = NULL;
     rocksdb_sstfilewriter_delete (sst->writer, (const char *) key->data, key->len, &failed);
-    return failed == NULL ? STATUS_OK : database_fail (error, "a state file cannot be written", failed);
+    return failed == NULL ? STATUS_OK : fail_write (error, failed);
 }
 
 enum status sst_put_applied (struct sst *sst, uint32_t shard, uint64_t replica, uint32_t generation, uint64_t index,
@@ -48,22 +104,18 @@ enum status sst_put_applied (struct sst *sst, uint32_t shard, uint64_t replica, 
 enum status sst_ingest (struct sst *sst, struct store_error *error)
 {
     struct store *store = sst->store;
+    enum status status = end_file (sst, error);
+    if (status != STATUS_OK)
+        return status;
     char *failed = NULL;
-    uint64_t bytes = 0;
-    rocksdb_sstfilewriter_finish (sst->writer, &failed);
-    if (failed != NULL)
-        return database_fail (error, "a state file cannot be finished", failed);
-    rocksdb_sstfilewriter_file_size (sst->writer, &bytes);
     rocksdb_ingestexternalfileoptions_t *options = rocksdb_ingestexternalfileoptions_create ();
     rocksdb_ingestexternalfileoptions_set_move_files (options, 1);
-    const char *paths[] = {sst->path};
-    rocksdb_ingest_external_file (store->state.db, paths, 1, options, &failed);
+    rocksdb_ingest_external_file (store->state.db, (const char *const *) sst->paths, sst->count, options, &failed);
     rocksdb_ingestexternalfileoptions_destroy (options);
     if (failed != NULL)
-        return database_fail (error, "the state database does not take a file in", failed);
+        return database_fail (error, "the state database does not take files in", failed);
     pthread_mutex_lock (&store->lock);
     store->stats.state_writes++;
-    store->stats.state_bytes += bytes;
     pthread_mutex_unlock (&store->lock);
     return STATUS_OK;
 }
@@ -74,8 +126,10 @@ void sst_close (struct sst *sst)
         rocksdb_sstfilewriter_destroy (sst->writer);
     if (sst->env != NULL)
         rocksdb_envoptions_destroy (sst->env);
-    if (sst->path != NULL)
-        unlink (sst->path); /* taken in, it lives on under the database's own name */
-    free (sst->path);
+    for (size_t i = 0; i < sst->count; i++) {
+        unlink (sst->paths[i]); /* taken in, it lives on under the database's own name */
+        free (sst->paths[i]);
+    }
+    free (sst->paths);
     *sst = (struct sst){0};
 }

@@ -1,7 +1,8 @@
-/* One sorted file on its way into the state database: written, synced, and taken in whole.
+/* A sorted run on its way into the state database: written as files of about SST_FILE_BYTES (a file's filter must fit into
+ * a shard of the block cache), synced, and taken in whole.
  *
- * Room: node/store, private. Flush thread. Until sst_ingest returns OK nothing of it is visible; a file that a crash left
- * behind is deleted at the next start.
+ * Room: node/store, private. Flush thread. Until sst_ingest returns OK nothing of it is visible; files that a crash left
+ * behind are deleted at the next start.
  */
 #ifndef MAITRED_NODE_STORE_SST_H
 #define MAITRED_NODE_STORE_SST_H
@@ -9,11 +10,15 @@
 #include "node/store/state_key.h"
 #include "node/store/store_internal.h"
 
+#define SST_FILE_BYTES ((size_t) 32 * 1024 * 1024)
+
 struct sst {
     struct store *store;
-    char *path;
+    char **paths; /* the last one is being written while writer is not NULL */
+    size_t count, room;
     rocksdb_envoptions_t *env;
     rocksdb_sstfilewriter_t *writer;
+    size_t bytes; /* keys and values of the current file */
 };
 
 /* INTERNAL. Pair with sst_close whatever happens. */
@@ -28,10 +33,10 @@ WARN_UNUSED enum status sst_remove (struct sst *sst, const struct state_key *key
 WARN_UNUSED enum status sst_put_applied (struct sst *sst, uint32_t shard, uint64_t replica, uint32_t generation,
     uint64_t index, uint64_t term, struct store_error *error);
 
-/* Syncs the file and makes it part of the database. DATA_LOSS, INTERNAL. */
+/* Syncs the files and makes them part of the database in one step. DATA_LOSS, INTERNAL. */
 WARN_UNUSED enum status sst_ingest (struct sst *sst, struct store_error *error);
 
-/* Deletes the file unless it was taken in. */
+/* Deletes the files unless they were taken in. */
 void sst_close (struct sst *sst);
 
 #endif

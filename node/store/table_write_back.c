@@ -58,6 +58,8 @@ bool table_write_back_step (struct table *table, size_t max, struct store_batch 
     for (; max > 0 && table->pending.first != NULL; max--) {
         struct tree_entry *entry = table->pending.first;
         maitre_assert (entry->mark[0] == TABLE_DIRTY && entry->epoch + 1 == table->epoch);
+        if (entry->next != NULL)
+            __builtin_prefetch (entry->next); /* the list is in the order of change: each entry is a cache miss */
         bool there = table_entry_there (entry);
         enum status status = there ? store_batch_put (table->batch, tree_key (entry), tree_value (entry))
                                    : store_batch_remove (table->batch, tree_key (entry));

@@ -10,6 +10,8 @@
 #define TURNS 6
 #define ENTRIES_A_TURN 2
 
+static size_t wal_ends[TURNS]; /* size of the WAL behind each turn of the last image */
+
 /* A folder as a power cut leaves it: a copy taken while the store is open, after TURNS turns of a few entries each. The
  * last one has last_payload bytes more. *before and *after: size of the WAL around the last turn. */
 static void make_image (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX], size_t last_payload,
@@ -37,6 +39,7 @@ static void make_image (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX]
             }
         }
         fixture_commit (turn);
+        wal_ends[i] = fixture_newest (dir, "log", ".log", wal);
     }
     *after = fixture_newest (dir, "log", ".log", wal);
     assert_true (*after > *before);
@@ -109,6 +112,11 @@ static void check_cut (const char *image, const char *dir, size_t size, struct f
     struct store_error error = {0};
     restore (image, dir, wal);
     assert_int_equal (truncate (wal, (off_t) size), 0);
+    if (size != wal_ends[TURNS - 2]) { /* at a record's boundary MARK alone can tell, elsewhere it is not needed */
+        char *mark = fixture_join (dir, "MARK");
+        assert_int_equal (unlink (mark), 0);
+        free (mark);
+    }
     enum status status = fixture_try (dir, recovered, &suspect, &error);
     if (status != STATUS_OK)
         fail_msg ("cut at %zu: status %d: %s", size, status, error.text);
@@ -129,7 +137,7 @@ static void test_store_damage__a_torn_tail_is_cut_at_every_byte (void **state)
     assert_int_equal (fixture_try (dir, &recovered, &suspect, NULL), STATUS_OK);
     assert_false (suspect);
     assert_entries (&recovered, TURNS * ENTRIES_A_TURN);
-    for (size_t size = before; size < after; size++) /* `before` is a record boundary: MARK alone can tell */
+    for (size_t size = before; size < after; size++)
         check_cut (image, dir, size, &recovered);
     /* After the cut it goes on, and stays suspect until cleared. */
     struct store *store = fixture_open (dir, &recovered);
@@ -226,6 +234,35 @@ static void test_store_damage__a_lost_end_is_noticed_by_the_mark (void **state)
     assert_int_equal (unlink (path), 0);
     assert_int_equal (fixture_try (dir, &recovered, &suspect, NULL), STATUS_OK);
     assert_false (suspect);
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
+static void test_store_damage__a_turn_cut_out_whole_is_missed (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
+    size_t before, after;
+    struct fixture_recovered recovered = {0};
+    make_image (dir, image, 0, wal, &before, &after);
+    for (size_t turn = 0; turn + 1 < TURNS; turn++) { /* records in one block: what is left is valid to the last bit */
+        struct store_error error = {0};
+        bool suspect;
+        uint8_t rest[8192];
+        size_t from = turn == 0 ? 0 : wal_ends[turn - 1], rest_len = after - wal_ends[turn];
+        char expected[32];
+        restore (image, dir, wal);
+        int fd = open (wal, O_RDWR);
+        assert_true (rest_len <= sizeof rest);
+        assert_int_equal (pread (fd, rest, rest_len, (off_t) wal_ends[turn]), rest_len);
+        assert_int_equal (pwrite (fd, rest, rest_len, (off_t) from), rest_len);
+        assert_int_equal (ftruncate (fd, (off_t) (from + rest_len)), 0);
+        close (fd);
+        assert_int_equal (fixture_try (dir, &recovered, &suspect, &error), STATUS_DATA_LOSS);
+        snprintf (expected, sizeof expected, "turns %zu to %zu ", turn + 1, turn + 1);
+        assert_non_null (strstr (error.text, expected));
+        assert_int_equal (recovered.replicas_count, 0); /* nothing was handed out */
+    }
     fixture_recovered_close (&recovered);
     fixture_remove (dir);
 }
@@ -379,6 +416,7 @@ int main (int argc, char **argv)
         cmocka_unit_test (test_store_damage__a_torn_turn_of_many_blocks_is_cut),
         cmocka_unit_test (test_store_damage__a_bit_flipped_in_the_wal_is_never_silent),
         cmocka_unit_test (test_store_damage__a_lost_end_is_noticed_by_the_mark),
+        cmocka_unit_test (test_store_damage__a_turn_cut_out_whole_is_missed),
         cmocka_unit_test (test_store_damage__rot_in_the_logs_files_is_never_silent),
         cmocka_unit_test (test_store_damage__rot_in_a_manifest_is_never_silent),
         cmocka_unit_test (test_store_damage__state_behind_the_cut_or_past_the_end_is_reported),

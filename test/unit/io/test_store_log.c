@@ -357,6 +357,28 @@ static void test_store_log__compaction_frees_turns_and_usage_names_who_holds_the
     fixture_remove (dir);
 }
 
+static void test_store_log__entries_of_a_forgotten_term_make_it_suspect (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX];
+    fixture_dir (dir);
+    struct fixture_recovered recovered = {0};
+    struct store *store = fixture_open (dir, &recovered);
+    struct store_turn *turn = store_turn_new (store);
+    fixture_found (turn, 4, 9);
+    fixture_append (turn, 4, 9, 1, 2, 3); /* term 3, of which the hard state knows nothing: R1 or R2 was broken */
+    fixture_commit (turn);
+    store_turn_destroy (&turn);
+    store_close (&store);
+    store = fixture_open (dir, &recovered);
+    const char *reason;
+    assert_true (store_suspect (store, &reason));
+    assert_non_null (strstr (reason, "shard 4 has entries of term 3, but remembers term 1"));
+    store_close (&store);
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +387,7 @@ int main (void)
         cmocka_unit_test (test_store_log__refuses_a_gap_and_a_removed_replica),
         cmocka_unit_test (test_store_log__a_turn_of_many_mebibytes_comes_back_whole),
         cmocka_unit_test (test_store_log__compaction_frees_turns_and_usage_names_who_holds_them),
+        cmocka_unit_test (test_store_log__entries_of_a_forgotten_term_make_it_suspect),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -357,7 +357,7 @@ static void test_store_state__an_interrupted_import_leaves_the_old_state_live (v
     write_one (store, batch);
     store_close (&store);
     for (int point = 1; point <= 3; point++) {
-        char text[4];
+        char text[16];
         snprintf (text, sizeof text, "%d", point);
         fixture_run_again ("import", dir, other, text);
         store = fixture_open (other, &recovered);
