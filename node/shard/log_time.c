@@ -48,9 +48,10 @@ void log_time_applied (struct log_time *self, uint64_t time_ms, uint64_t mono_ms
         self->last_ms = time_ms;
         self->anchor_mono_ms = mono_ms;
         self->slew_credit_ms = 0;
+        /* Only an entry that carries time ends the cold start: a new leader's no-op says nothing about the clock. */
+        if (live)
+            self->cold = false;
     }
-    if (live)
-        self->cold = false;
 }
 
 uint64_t log_time_now (const struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms)
