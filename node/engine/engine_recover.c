@@ -340,6 +340,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     uint64_t session = 0;
     if (fine && store_incarnation_get (engine->store, &session) != STATUS_OK)
         fine = fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
+    session++; /* engine_gossip_open stores it, before anything is sent */
     for (uint32_t shard = 0; shard < count && fine; shard++) {
         if (recovery.found[shard].row.replica != 0)
             fine = open_replica (engine, &recovery.found[shard], session, error);
