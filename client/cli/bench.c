@@ -30,7 +30,7 @@ static const char usage[] =
     "  --connections C    handles that the clients share, each with a thread and a connection per node (1)\n"
     "  --value-bytes B    size of a booking's note (100)\n"
     "  --groups G         pair: spread the resources over G placement groups (1)\n"
-    "  --blind            race: learn only by trying, not from the refusal's earliest free slot\n"
+    "  --blind            race: try slot after slot; else go on near the earliest free one that a refusal names\n"
     "  --log FILE         one JSON line per acknowledged booking, for verify\n"
     "  --json             one JSON object\n"
     "\n"

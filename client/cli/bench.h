@@ -7,7 +7,8 @@
  *   pair     books the same slot of a hotel and a band at once, both of one placement group, at most two a customer
  *            in each; 500 hotels, 500 bands, 1000 customers drawn at random; every (hotel, slot), (band, slot) is fresh
  *   read     reads one of 10,000 reservations, linearizable
- *   race     all clients take the 500 slots of one offer, each the earliest that it believes free
+ *   race     all clients take the 500 slots of one offer: blind, each the earliest that it has not tried; otherwise each
+ *            near the earliest free one that the last refusal named
  *
  * Thread safety: `struct bench` is read-only once the lanes run, but for its atomics and the log (a stdio lock).
  */
@@ -47,7 +48,7 @@ struct bench {
 struct bench_client {
     struct bench_lane *lane;
     uint64_t started_ns, answered_ns, gap_ns, number, random;
-    uint32_t slot;
+    uint32_t slot, earliest; /* race: tried now; every one before is taken */
     struct id reservation;
     struct id customer;
     uint8_t items_count;

@@ -99,16 +99,28 @@ static void add_latency (struct bench_lane *lane, uint64_t ns)
     lane->latencies_us[lane->latency_count++] = ns / 1000 > UINT32_MAX ? UINT32_MAX : (uint32_t) (ns / 1000);
 }
 
-/* Where a racer tries next: it knows what it tried, and what a refusal told it. */
+/* Where a racer tries next. Blind, it knows only what it tried. Otherwise a refusal names the earliest free slot, to all
+ * who were refused at once: so each goes on at a random step from there, at most as many as there are racers. */
 static void move_on (struct bench_client *client, const struct maitre_reply *reply)
 {
     const struct bench *bench = client->lane->bench;
-    if (reply->status == MAITRE_OK || bench->blind)
+    if (bench->blind) {
         client->slot++;
-    else if (reply->refusal.has_earliest_free && reply->refusal.earliest_free > client->slot)
-        client->slot = reply->refusal.earliest_free;
-    else
-        client->slot = BENCH_RACE_SLOTS; /* a refusal that names no free slot: there is none */
+        return;
+    }
+    if (reply->status != MAITRE_OK) {
+        client->earliest = reply->refusal.has_earliest_free ? reply->refusal.earliest_free : BENCH_RACE_SLOTS;
+        if (client->earliest >= BENCH_RACE_SLOTS) { /* a refusal that names no free slot: there is none */
+            client->slot = BENCH_RACE_SLOTS;
+            return;
+        }
+    }
+    if (reply->status == MAITRE_OK && client->slot == client->earliest && ++client->earliest == BENCH_RACE_SLOTS) {
+        client->slot = BENCH_RACE_SLOTS;
+        return;
+    }
+    uint32_t left = BENCH_RACE_SLOTS - client->earliest;
+    client->slot = client->earliest + (uint32_t) draw (client, left < bench->clients ? left : bench->clients);
 }
 
 static bool is_refusal (const struct maitre_reply *reply)

@@ -33,7 +33,8 @@ struct fake_answer {
     struct reply_header header;    /* protocol and call are filled in */
     const struct codec_type *type; /* of value; NULL: an empty body */
     const void *value;
-    const char *raw; /* instead of a header: these bytes as the only or first frame */
+    struct bytes body; /* instead of a value: encoded already */
+    const char *raw;   /* instead of a header: these bytes as the only or first frame */
     size_t raw_len;
     int frames; /* 0: two, as it should be */
 };
@@ -52,9 +53,9 @@ struct fake_node {
     void *context, *socket;
     pthread_t thread;
     _Atomic bool stop;
-    _Atomic uint32_t requests;     /* all but cluster.Ring */
-    _Atomic uint32_t bad_requests; /* not two frames, or a header that does not decode */
-    uint8_t storage[4096];         /* for values that a script makes */
+    _Atomic uint32_t requests;         /* all but cluster.Ring */
+    _Atomic uint32_t bad_requests;     /* not two frames, or a header that does not decode */
+    _Alignas(8) uint8_t storage[4096]; /* for values that a script makes */
 };
 
 /* The ring as this node tells it: one row per shard. */
@@ -96,8 +97,8 @@ static inline void fake_node_reply (
     int frames = answer->frames != 0 ? answer->frames : 2;
     zmq_msg_send (identity, node->socket, ZMQ_SNDMORE);
     for (int i = 0; i < frames; i++) {
-        const void *data = i == 0 ? header : body;
-        size_t len = i == 0 ? header_len : body_len;
+        const void *data = i == 0 ? header : answer->body.len > 0 ? answer->body.data : body;
+        size_t len = i == 0 ? header_len : answer->body.len > 0 ? answer->body.len : body_len;
         if (i == 0 && answer->raw != NULL) {
             data = answer->raw;
             len = answer->raw_len;
