@@ -86,6 +86,7 @@ enum status store_open (
     if (store->options.turn_bytes_max == 0)
         store->options.turn_bytes_max = 64 * 1024 * 1024;
     pthread_mutex_init (&store->lock, NULL);
+    pthread_mutex_init (&store->sweeping, NULL);
     enum status status = folder_open (&store->folder, dir, options, error);
     bool made = false;
     if (status == STATUS_OK)
@@ -117,6 +118,7 @@ void store_close (struct store **store_at)
     folder_close (&store->folder);
     registry_close (&store->registry);
     pthread_mutex_destroy (&store->lock);
+    pthread_mutex_destroy (&store->sweeping);
     free (store->turn_bytes);
     free (store->log_dir);
     free (store->state_dir);

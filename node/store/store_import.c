@@ -29,7 +29,9 @@ enum status store_import_begin (struct store *store, uint32_t shard, uint64_t re
     import->index = index;
     import->term = term;
     atomic_fetch_add (&store->readers, 1);
+    pthread_mutex_lock (&store->sweeping); /* what comes in must not be taken for garbage by a sweep under way */
     atomic_fetch_add (&store->imports, 1);
+    pthread_mutex_unlock (&store->sweeping);
     enum status status = store_state_fresh (store, shard, replica, &import->generation, error);
     if (status == STATUS_OK)
         status = sst_open (&import->sst, store, error);

@@ -1,6 +1,6 @@
 /* What the files of the room share: the open store and the RocksDB handles.
  *
- * Room: node/store, private. Lock order: `lock` alone; it is never held over a RocksDB write or sync.
+ * Room: node/store, private. Lock order: `sweeping`, then `lock`, which is never held over a RocksDB write or sync.
  *
  * Invariant: only the writer thread changes registry and turn numbers after recovery, under `lock`; others read under it.
  */
@@ -35,6 +35,7 @@ struct store {
     struct store_options options;
     struct database log, state;
     pthread_mutex_t lock;
+    pthread_mutex_t sweeping; /* no import begins while a sweep looks for garbage */
     struct registry registry;
     bool recovered;
     uint64_t turn_first, turn_last; /* turns in the log: [first, last]; first = last + 1 when it is empty */

@@ -192,15 +192,18 @@ enum status store_state_sweep (struct store *store, size_t max, bool *left, stru
 {
     maitre_assert (store->recovered);
     *left = true;
-    if (atomic_load (&store->imports) > 0)
-        return STATUS_OK;
-    size_t deleted = 0;
-    rocksdb_iterator_t *iterator = rocksdb_create_iterator (store->state.db, store->state.read);
-    enum status status = sweep_some (store, iterator, max, &deleted, error);
-    rocksdb_iter_destroy (iterator);
-    *left = deleted == max;
-    if (status == STATUS_OK && deleted > 0)
-        status = flush_state (store, error);
+    enum status status = STATUS_OK;
+    pthread_mutex_lock (&store->sweeping);
+    if (atomic_load (&store->imports) == 0) {
+        size_t deleted = 0;
+        rocksdb_iterator_t *iterator = rocksdb_create_iterator (store->state.db, store->state.read);
+        status = sweep_some (store, iterator, max, &deleted, error);
+        rocksdb_iter_destroy (iterator);
+        *left = deleted == max;
+        if (status == STATUS_OK && deleted > 0)
+            status = flush_state (store, error);
+    }
+    pthread_mutex_unlock (&store->sweeping);
     return status;
 }
 

@@ -5,7 +5,8 @@
  * Keys on disk: shard u32 | replica u64 | generation u32 | kind u8 (0 applied index, 1 data) | the table's key.
  * A chunk: format u16 (1) | last u16 | shard u32 | number u32 | index u64 | term u64 | count u32 | count times (key bytes
  * u16 | value bytes u32 | key | value) | checksum64 of all in front of it; big-endian, keys ascending across chunks.
- * Thread safety: write, sweep, import on one flush thread; get, scan, applied, and snapshots on any thread.
+ * Thread safety: write and sweep on one flush thread; get, scan, applied on any thread; each snapshot and each import on
+ * one thread at a time, any.
  * Source: design.md "Disk"; faults.md R13, R14.
  *
  * Invariants
@@ -73,7 +74,7 @@ void store_snapshot_close (struct store_snapshot **snapshot);
 struct store_import;
 
 /* Begins a generation above the live one; what an interrupted import left there is deleted first. One import a replica.
- * (index, term) are the snapshot's. INTERNAL. Flush thread, as all of import. */
+ * (index, term) are the snapshot's. Waits for a sweep under way, and for a flush: milliseconds. INTERNAL. */
 WARN_UNUSED enum status store_import_begin (struct store *store, uint32_t shard, uint64_t replica, uint64_t index,
     uint64_t term, struct store_import **import, struct store_error *error);
 

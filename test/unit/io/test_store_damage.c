@@ -184,6 +184,30 @@ static void test_store_damage__a_torn_turn_of_many_blocks_is_cut (void **state)
     fixture_remove (dir);
 }
 
+static void test_store_damage__zeros_and_garbage_behind_the_end_are_cut (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
+    size_t before, after;
+    struct fixture_recovered recovered = {0};
+    make_image (dir, image, 0, wal, &before, &after);
+    for (int garbage = 0; garbage < 2; garbage++) {
+        bool suspect = false;
+        uint8_t tail[70000];
+        for (size_t i = 0; i < sizeof tail; i++)
+            tail[i] = garbage ? (uint8_t) (i * i >> 5) : 0;
+        restore (image, dir, wal);
+        int fd = open (wal, O_WRONLY | O_APPEND);
+        assert_int_equal (write (fd, tail, sizeof tail), sizeof tail);
+        close (fd);
+        assert_int_equal (fixture_try (dir, &recovered, &suspect, NULL), STATUS_OK);
+        assert_true (suspect);
+        assert_int_equal (recovered.entries_count, TURNS * ENTRIES_A_TURN);
+    }
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
 static void test_store_damage__a_bit_flipped_in_the_wal_is_never_silent (void **state)
 {
     (void) state;
@@ -414,6 +438,7 @@ int main (int argc, char **argv)
         cmocka_unit_test (test_store_damage__a_kill_loses_nothing_that_was_committed),
         cmocka_unit_test (test_store_damage__a_torn_tail_is_cut_at_every_byte),
         cmocka_unit_test (test_store_damage__a_torn_turn_of_many_blocks_is_cut),
+        cmocka_unit_test (test_store_damage__zeros_and_garbage_behind_the_end_are_cut),
         cmocka_unit_test (test_store_damage__a_bit_flipped_in_the_wal_is_never_silent),
         cmocka_unit_test (test_store_damage__a_lost_end_is_noticed_by_the_mark),
         cmocka_unit_test (test_store_damage__a_turn_cut_out_whole_is_missed),
