@@ -78,6 +78,8 @@ struct raft_configuration {
 bool raft_configuration_set (struct raft_configuration *configuration, struct raft_member member);
 const struct raft_member *raft_configuration_find (const struct raft_configuration *configuration, uint64_t replica);
 bool raft_configuration_joint (const struct raft_configuration *configuration);
+/* Ascending replica ids, nodes and roles that exist, at least one voter unless it is empty. */
+bool raft_configuration_valid (const struct raft_configuration *configuration);
 
 /* ---- log entries and messages ---- */
 

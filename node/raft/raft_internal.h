@@ -179,7 +179,6 @@ static inline bool raft_self_votes (const struct raft *raft)
 }
 /* Voters, and those whose removal has not committed yet. */
 bool raft_may_campaign (const struct raft *raft);
-bool raft_configuration_valid (const struct raft_configuration *configuration);
 /* Place of a replica among the members, or -1. */
 int raft_configuration_place (const struct raft_configuration *configuration, uint64_t replica);
 /* Makes a configuration effective (R7), keeping what is known of peers that stay. */

@@ -18,7 +18,11 @@ static void leadership_gained (struct shard *self)
 {
     self->ready_index = self->status.last_index; /* the no-op: nothing can be behind it yet */
     self->leader_since_ms = self->now_ms;
-    self->balance_next_ms = self->now_ms + BALANCE_AFTER_MS;
+    bool came_back =
+        self->balance_tried_ms != 0 && self->now_ms < self->balance_tried_ms + self->balance_after_ms + BALANCE_BACK_MS;
+    if (!came_back)
+        self->balance_after_ms = BALANCE_AFTER_MS;
+    self->balance_next_ms = self->now_ms + self->balance_after_ms;
     self->housekeeping_index = 0; /* X5: what an earlier term proposed is fenced by that term */
     self->housekeeping_next_ms = self->now_ms;
 }
@@ -68,6 +72,7 @@ enum status shard_new (const struct shard_config *config, uint64_t now_ms, struc
     self->snapshot_context = config->snapshot_context;
     self->calls_max = config->calls_max != 0 ? config->calls_max : SHARD_CALLS_MAX;
     self->balance = config->balance;
+    self->waiting_deadline_ms = UINT64_MAX;
     self->now_ms = now_ms;
     raft_effects_init (&self->raft_effects);
     output_init (&self->output);
@@ -178,14 +183,13 @@ void shard_step (struct shard *self, const struct shard_event *event)
     }
 }
 
-/* Rank 0 is where placement wants the leader: leaderships spread evenly once everybody has caught up. */
+/* Rank 0 is where placement wants the leader: leaderships spread evenly once everybody has caught up. A rank 0 that does
+ * not take over, or gives it back (its disk is full, it drains), is asked less and less often: each try stops writes. */
 static void balance (struct shard *self)
 {
-    if (!self->balance || self->status.role != RAFT_LEADER || self->now_ms < self->balance_next_ms)
+    if (!self->balance || self->now_ms < self->balance_next_ms || !shard_ready (self))
         return;
-    self->balance_next_ms = self->now_ms + BALANCE_CHECK_MS;
-    if (self->status.transferring || !shard_ready (self))
-        return;
+    self->balance_next_ms = self->now_ms + BALANCE_AFTER_MS;
     const struct raft_configuration *members = raft_configuration (self->raft);
     for (uint32_t i = 0; i < members->count; i++) {
         const struct raft_member *member = &members->members[i];
@@ -195,7 +199,14 @@ static void balance (struct shard *self)
         if (!raft_peer_status (self->raft, member->replica, &peer) || peer.link_down || peer.suspect ||
             peer.snapshotting || peer.match + 64 < self->status.last_index)
             continue;
-        raft_tell (self, (struct raft_event){.type = RAFT_TRANSFER, .replica = member->replica});
+        struct raft_event event = {.type = RAFT_TRANSFER, .replica = member->replica};
+        if (shard_raft_step (self, &event) != STATUS_OK)
+            return; /* it cannot at the moment; nothing has stopped */
+        self->balance_tried_ms = self->now_ms;
+        self->balance_after_ms *= 2;
+        if (self->balance_after_ms > BALANCE_AFTER_MS_MAX)
+            self->balance_after_ms = BALANCE_AFTER_MS_MAX;
+        self->balance_next_ms = self->now_ms + self->balance_after_ms;
         return;
     }
 }
@@ -242,6 +253,7 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
     uint64_t applied_before = self->applied;
     if (!self->fatal) {
         turn_open (self);
+        shard_calls_expire (self);
         shard_calls_release_ready (self);
         shard_housekeeping (self);
         balance (self);
@@ -257,6 +269,8 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
         for (size_t i = 0; i < self->raft_effects.reads_count; i++)
             shard_calls_read_result (self, &self->raft_effects.reads[i]);
         shard_calls_serve_reads (self);
+        for (size_t i = 0; i < self->raft_effects.snapshots_count; i++)
+            shard_snapshot_begin (self, self->raft_effects.snapshots[i].replica, self->raft_effects.snapshots[i].node);
         if (state_failed (&self->state))
             shard_fail (self, "the state database could not be read");
     }
@@ -266,8 +280,6 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
         effects->fatal_reason = self->fatal_reason;
         return;
     }
-    for (size_t i = 0; i < self->raft_effects.snapshots_count; i++)
-        shard_snapshot_begin (self, self->raft_effects.snapshots[i].replica, self->raft_effects.snapshots[i].node);
     fill_persist (self, effects);
     effects->send_now = self->raft_effects.send_now;
     effects->send_now_count = self->raft_effects.send_now_count;
@@ -288,14 +300,17 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
 
 /* ---- looking in ---- */
 
+static uint64_t earlier (uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t shard_deadline_ms (const struct shard *self)
 {
-    uint64_t deadline_ms = raft_deadline_ms (self->raft);
-    if (self->status.role == RAFT_LEADER && self->housekeeping_next_ms < deadline_ms)
-        deadline_ms = self->housekeeping_next_ms;
-    if (self->applied_told < self->applied || shard_snapshot_sending (self))
-        deadline_ms = self->now_ms < deadline_ms ? self->now_ms : deadline_ms;
-    return deadline_ms;
+    uint64_t deadline_ms = earlier (raft_deadline_ms (self->raft), self->waiting_deadline_ms);
+    if (self->status.role == RAFT_LEADER)
+        deadline_ms = earlier (deadline_ms, self->housekeeping_next_ms);
+    return earlier (deadline_ms, shard_snapshot_deadline_ms (self));
 }
 
 void shard_balance_set (struct shard *self, bool on)

@@ -42,6 +42,7 @@ struct snapshot_chunk; /* schemas/generated/shard.h */
 struct snapshot_ack;
 
 #define SHARD_CALLS_MAX 4096 /* calls in flight in one shard; more are refused, RESOURCE_EXHAUSTED */
+#define SHARD_WAITING_BYTES_MAX (8 * 1024 * 1024) /* bodies of calls that wait outside the log; likewise */
 #define SHARD_CHUNK_BYTES (128 * 1024)
 #define SHARD_SCRATCH_BYTES (4 * 1024 * 1024)
 
@@ -99,7 +100,7 @@ struct shard_call {
     struct bytes body;        /* deterministic encoding of the request, secrets included */
     struct bytes prepared;    /* result of a prepare job, else empty */
     struct bytes logged_body; /* with `prepared`: as the prepare job returned it */
-    uint64_t deadline_ms;     /* monotonic, of this node; 0: none. A read that is still waiting then is answered */
+    uint64_t deadline_ms;     /* monotonic, of this node; 0: none. What then still waits outside the log is answered */
 };
 
 struct shard_event {
@@ -217,8 +218,7 @@ void shard_status_get (const struct shard *self, struct shard_status *status);
 
 /* The term of a log index and the configuration as of it, for a cut of the stored log there; false when the log does not
  * reach back to it. */
-bool shard_log_point (
-    const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members);
+bool shard_log_point (const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members);
 
 /* Whether installing a snapshot of (index, term) drops the whole log: always unless the log holds that very entry, synced.
  * For shard_snapshot_ops.finish, which writes the cut. */

@@ -1,5 +1,6 @@
 /* Committed entries into the services, and the entries that a leader proposes for itself. */
 #include "node/shard/shard_internal.h"
+#include "schemas/generated/log.h"
 
 /* log-entry's time is read where it is applied: the services keep it in the state. */
 static void apply_one (struct shard *self, const struct raft_entry *entry)
@@ -30,30 +31,57 @@ void shard_apply_committed (struct shard *self)
     if (first == 0 || last < first)
         return;
     maitre_assert (first == self->applied + 1);
+    bool live = false; /* only what bears a stamp tells the time: a cold leader's own no-op does not warm its clock */
     for (uint64_t index = first; index <= last && !self->fatal; index++) {
         const struct raft_entry *entry = raft_entry (self->raft, index);
         maitre_assert (entry != NULL);
         apply_one (self, entry);
+        live = live || (entry->type == RAFT_ENTRY_COMMAND && index > self->live_after);
         self->applied = index;
     }
     if (self->housekeeping_index != 0 && self->applied >= self->housekeeping_index)
         self->housekeeping_index = 0;
-    log_time_applied (
-        &self->log_time, services_log_time (&self->state), self->now_ms, self->applied > self->live_after);
+    log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, live);
+    if (self->housekeeping_next_ms > self->now_ms + HOUSEKEEPING_CHECK_MS)
+        self->housekeeping_next_ms = self->now_ms + HOUSEKEEPING_CHECK_MS; /* something may fall due sooner now */
+}
+
+/* What is due, or else the bare time when the log has been without it for long: a replica that was away anchors its clock
+ * at the last entry it is sent, and one from hours ago would leave it hours behind once it leads. */
+static bool housekeeping_encode (struct shard *self, uint64_t time_ms, uint8_t *out, size_t out_size, size_t *out_len)
+{
+    if (services_encode_due (&self->services, &self->state, time_ms, out, out_size, out_len))
+        return true;
+    uint64_t last_ms = services_log_time (&self->state);
+    if (last_ms == 0 || time_ms < last_ms + STAMP_AFTER_MS)
+        return false;
+    struct log_entry entry = {.kind = LOG_KIND_EXPIRE, .time_ms = time_ms, .has_cut = true, .cut = time_ms};
+    return codec_encode (&log_entry_type, &entry, out, out_size, out_len) == STATUS_OK;
 }
 
 void shard_housekeeping (struct shard *self)
 {
-    if (self->now_ms < self->housekeeping_next_ms || self->housekeeping_index != 0 || !shard_ready (self))
+    if (self->status.role != RAFT_LEADER || self->now_ms < self->housekeeping_next_ms)
         return;
     self->housekeeping_next_ms = self->now_ms + HOUSEKEEPING_CHECK_MS;
-    uint64_t log_now_ms = log_time_now (&self->log_time, self->now_ms, self->wall_median_ms);
-    if (services_next_deadline (&self->services, &self->state) > log_now_ms)
+    if (self->housekeeping_index != 0 || !shard_ready (self))
         return;
+    uint64_t log_now_ms = log_time_now (&self->log_time, self->now_ms, self->wall_median_ms);
+    uint64_t due_ms = services_next_deadline (&self->services, &self->state);
+    uint64_t stamp_ms = services_log_time (&self->state) + STAMP_AFTER_MS;
+    if (stamp_ms != STAMP_AFTER_MS && stamp_ms < due_ms)
+        due_ms = stamp_ms;
+    if (due_ms > log_now_ms) { /* log time runs at most a tenth faster than ours */
+        uint64_t wait_ms = (due_ms - log_now_ms) / 11 * 10;
+        wait_ms = wait_ms < HOUSEKEEPING_IDLE_MS ? wait_ms : HOUSEKEEPING_IDLE_MS;
+        if (wait_ms > HOUSEKEEPING_CHECK_MS)
+            self->housekeeping_next_ms = self->now_ms + wait_ms;
+        return;
+    }
     uint8_t payload[512];
     size_t len = 0;
     uint64_t time_ms = log_time_stamp (&self->log_time, self->now_ms, self->wall_median_ms);
-    if (!services_encode_due (&self->services, &self->state, time_ms, payload, sizeof payload, &len))
+    if (!housekeeping_encode (self, time_ms, payload, sizeof payload, &len))
         return;
     struct bytes bytes = bytes_of (payload, len);
     struct raft_event event = {.type = RAFT_PROPOSE, .payloads = &bytes, .payloads_count = 1};

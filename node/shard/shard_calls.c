@@ -38,6 +38,12 @@ static void refuse_not_leader (struct shard *self, uint64_t token)
         false);
 }
 
+static void refuse_too_large (struct shard *self, uint64_t token)
+{
+    reply_refuse (self, token, STATUS_INVALID_ARGUMENT, "TOO_LARGE",
+        "the request is larger than a log entry may be; send a smaller one", false);
+}
+
 static void refuse_full (struct shard *self, uint64_t token)
 {
     reply_refuse (self, token, STATUS_RESOURCE_EXHAUSTED, "SHARD_BUSY",
@@ -60,6 +66,11 @@ static uint8_t *copy_into (uint8_t *memory, struct bytes *field)
     return memory + field->len;
 }
 
+static size_t call_bytes (const struct shard_call *call)
+{
+    return call->body.len + call->prepared.len + call->logged_body.len;
+}
+
 static struct waiting_call *waiting_add (struct shard *self, const struct shard_call *call, enum waiting_kind kind)
 {
     if (self->waiting_free == 0) {
@@ -73,12 +84,15 @@ static struct waiting_call *waiting_add (struct shard *self, const struct shard_
     struct waiting_call *waiting = &self->waiting[self->waiting_free - 1];
     self->waiting_free = waiting->next;
     self->waiting_used++;
-    size_t size = call->body.len + call->prepared.len + call->logged_body.len;
+    size_t size = call_bytes (call);
     if (size > waiting->memory_size) {
         waiting->memory = realloc (waiting->memory, size);
         maitre_assert (waiting->memory != NULL);
         waiting->memory_size = size;
     }
+    self->waiting_bytes += size;
+    if (call->deadline_ms != 0 && call->deadline_ms < self->waiting_deadline_ms)
+        self->waiting_deadline_ms = call->deadline_ms;
     waiting->kind = kind;
     waiting->next = 0;
     waiting->call = *call;
@@ -97,6 +111,13 @@ static void waiting_remove (struct shard *self, struct waiting_call *waiting)
 {
     maitre_assert (waiting->kind != WAITING_FREE);
     maitre_assert (self->waiting_used > 0);
+    self->state_waiting -= waiting->kind == WAITING_STATE;
+    self->waiting_bytes -= call_bytes (&waiting->call);
+    if (waiting->memory_size > WAITING_MEMORY_KEPT) {
+        free (waiting->memory);
+        waiting->memory = NULL;
+        waiting->memory_size = 0;
+    }
     waiting->kind = WAITING_FREE;
     waiting->generation++;
     waiting->next = self->waiting_free;
@@ -108,7 +129,7 @@ static void waiting_remove (struct shard *self, struct waiting_call *waiting)
 
 bool shard_ready (const struct shard *self)
 {
-    return self->status.role == RAFT_LEADER && self->applied >= self->ready_index &&
+    return self->status.role == RAFT_LEADER && !self->status.transferring && self->applied >= self->ready_index &&
            log_time_ready (&self->log_time, self->wall_median_ms);
 }
 
@@ -138,8 +159,7 @@ static void propose (struct shard *self, const struct shard_call *call, struct b
     enum status status = services_encode_command (
         call->method, &call->principal, &call->request_id, time_ms, logged_body, call->prepared, payload, size, &len);
     if (status != STATUS_OK) {
-        reply_refuse (self, call->token, STATUS_INVALID_ARGUMENT, "TOO_LARGE",
-            "the request is larger than a log entry may be; send a smaller one", false);
+        refuse_too_large (self, call->token);
         return;
     }
     struct bytes bytes = bytes_of (payload, len);
@@ -149,6 +169,8 @@ static void propose (struct shard *self, const struct shard_call *call, struct b
         proposed_push (self, self->raft_effects.proposed_index, self->raft_effects.proposed_term, call->token);
     else if (status == STATUS_RESOURCE_EXHAUSTED)
         refuse_full (self, call->token);
+    else if (status == STATUS_INVALID_ARGUMENT)
+        refuse_too_large (self, call->token);
     else
         refuse_not_leader (self, call->token);
 }
@@ -196,7 +218,8 @@ void shard_calls_start (struct shard *self, const struct shard_call *call)
         refuse_not_leader (self, call->token);
         return;
     }
-    if (shard_calls_count (self) >= self->calls_max) {
+    if (shard_calls_count (self) >= self->calls_max ||
+        self->waiting_bytes + call_bytes (call) > SHARD_WAITING_BYTES_MAX) {
         refuse_full (self, call->token);
         return;
     }
@@ -205,7 +228,7 @@ void shard_calls_start (struct shard *self, const struct shard_call *call)
             write_start (self, call);
             return;
         }
-        /* A leader of some milliseconds: what came before its term is not applied yet. Soon it will be. */
+        /* A leader of some milliseconds, or one that hands over: soon it is known who decides this. */
         struct waiting_call *waiting = waiting_add (self, call, WAITING_READY);
         uint32_t number = waiting_number (self, waiting);
         if (self->ready_first == 0)
@@ -236,9 +259,8 @@ void shard_calls_release_ready (struct shard *self)
         self->ready_first = waiting->next;
         if (self->ready_first == 0)
             self->ready_last = 0;
-        struct shard_call call = waiting->call; /* its memory stays with the slot, which nobody takes meanwhile */
+        write_start (self, &waiting->call); /* which makes nothing wait, so that the slot stays where it is */
         waiting_remove (self, waiting);
-        write_start (self, &call);
     }
 }
 
@@ -297,8 +319,46 @@ void shard_calls_serve_reads (struct shard *self)
         struct waiting_call *waiting = &self->waiting[i];
         if (waiting->kind != WAITING_STATE || waiting->index > self->applied)
             continue;
-        self->state_waiting--;
         read_serve (self, waiting);
+    }
+}
+
+/* ---- deadlines ---- */
+
+/* Takes a call that waits for a ready leader out of the order of arrival. */
+static void ready_unlink (struct shard *self, const struct waiting_call *waiting)
+{
+    uint32_t number = waiting_number (self, waiting), before = 0;
+    for (uint32_t at = self->ready_first; at != number; at = self->waiting[at - 1].next)
+        before = at;
+    if (before == 0)
+        self->ready_first = waiting->next;
+    else
+        self->waiting[before - 1].next = waiting->next;
+    if (self->ready_last == number)
+        self->ready_last = before;
+}
+
+void shard_calls_expire (struct shard *self)
+{
+    if (self->now_ms < self->waiting_deadline_ms)
+        return;
+    self->waiting_deadline_ms = UINT64_MAX;
+    for (size_t i = 0; i < self->waiting_size; i++) {
+        struct waiting_call *waiting = &self->waiting[i];
+        uint64_t token = waiting->call.token, deadline_ms = waiting->call.deadline_ms;
+        if (waiting->kind == WAITING_FREE || deadline_ms == 0)
+            continue;
+        if (self->now_ms < deadline_ms) {
+            if (deadline_ms < self->waiting_deadline_ms)
+                self->waiting_deadline_ms = deadline_ms;
+            continue;
+        }
+        if (waiting->kind == WAITING_READY)
+            ready_unlink (self, waiting);
+        waiting_remove (self, waiting);
+        reply_refuse (self, token, STATUS_DEADLINE_EXCEEDED, "DEADLINE",
+            "the shard's leader could not be sure in time; nothing was changed, send the same request id again", false);
     }
 }
 
@@ -341,12 +401,21 @@ void shard_calls_check (const struct shard *self)
         maitre_assert (call->index > self->applied);
         last = call->index;
     }
-    uint32_t used = 0, state_waiting = 0;
+    uint32_t used = 0, state_waiting = 0, ready_waiting = 0;
     for (size_t i = 0; i < self->waiting_size; i++) {
         used += self->waiting[i].kind != WAITING_FREE;
         state_waiting += self->waiting[i].kind == WAITING_STATE;
+        ready_waiting += self->waiting[i].kind == WAITING_READY;
     }
     maitre_assert (used == self->waiting_used);
     maitre_assert (state_waiting == self->state_waiting);
     maitre_assert ((self->ready_first == 0) == (self->ready_last == 0));
+    maitre_assert (self->waiting_bytes <= SHARD_WAITING_BYTES_MAX);
+    maitre_assert (shard_calls_count (self) <= self->calls_max);
+    uint32_t ready = 0, last_ready = 0;
+    for (uint32_t at = self->ready_first; at != 0; at = self->waiting[at - 1].next, ready++) {
+        maitre_assert (self->waiting[at - 1].kind == WAITING_READY);
+        last_ready = at;
+    }
+    maitre_assert (last_ready == self->ready_last && ready == ready_waiting);
 }

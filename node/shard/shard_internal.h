@@ -15,9 +15,13 @@
 #define SNAPSHOT_WINDOW_CHUNKS 4 /* unacknowledged chunks of one transfer: bounds the sender's memory */
 #define SNAPSHOT_RESEND_MS 500
 #define SNAPSHOT_ABANDON_MS 10000
-#define HOUSEKEEPING_CHECK_MS 20 /* how often a leader looks for due holds: well within the promised 100 ms */
-#define BALANCE_CHECK_MS 1000
-#define BALANCE_AFTER_MS 3000 /* a leadership must have lasted this long before it is handed to rank 0 */
+#define HOUSEKEEPING_CHECK_MS 20 /* how often a busy leader looks for due holds: well within the promised 100 ms */
+#define HOUSEKEEPING_IDLE_MS 500 /* and one whose state does not change */
+#define STAMP_AFTER_MS 60000     /* an idle shard's log gets the time at least this often */
+#define BALANCE_AFTER_MS 3000    /* a leadership must have lasted this long before it is handed to rank 0 */
+#define BALANCE_AFTER_MS_MAX 300000
+#define BALANCE_BACK_MS 60000    /* a leadership that comes back sooner says that rank 0 does not want it */
+#define WAITING_MEMORY_KEPT 4096 /* a free slot keeps no more */
 
 /* A copied call that waits: for its ReadIndex round, for the state to catch up, or for a young leader to become ready. */
 enum waiting_kind {
@@ -96,7 +100,8 @@ struct shard {
     struct raft_status status; /* refreshed after each event */
     uint64_t ready_index;      /* no-op of the present leadership */
     uint64_t leader_since_ms;
-    uint64_t balance_next_ms;
+    uint64_t balance_next_ms, balance_after_ms;
+    uint64_t balance_tried_ms;   /* 0: never */
     uint64_t housekeeping_index; /* in flight; 0: none */
     uint64_t housekeeping_next_ms;
     uint32_t told_leader_node; /* last hint that went out */
@@ -108,6 +113,8 @@ struct shard {
     size_t waiting_size;
     uint32_t waiting_free; /* head of the free list; index + 1 */
     uint32_t waiting_used;
+    size_t waiting_bytes;             /* of the copied bodies */
+    uint64_t waiting_deadline_ms;     /* no waiting call's deadline is earlier */
     uint32_t ready_first, ready_last; /* WAITING_READY in order of arrival; index + 1 */
     uint32_t state_waiting;           /* how many WAITING_STATE */
     struct proposed_call *proposed;   /* ring, ascending indices */
@@ -135,9 +142,11 @@ void shard_fail (struct shard *self, const char *reason);
 WARN_UNUSED enum status shard_raft_step (struct shard *self, struct raft_event *event);
 
 /* shard_calls.c */
-bool shard_ready (const struct shard *self); /* leads, and everything before its term is applied */
+/* Leads and is not handing over, and everything before its term is applied. */
+bool shard_ready (const struct shard *self);
 void shard_calls_start (struct shard *self, const struct shard_call *call);
 void shard_calls_release_ready (struct shard *self);
+void shard_calls_expire (struct shard *self);
 void shard_calls_read_result (struct shard *self, const struct raft_read_result *result);
 void shard_calls_serve_reads (struct shard *self);
 void shard_calls_applied (struct shard *self, uint64_t index, uint64_t term, const struct services_reply *reply);
@@ -154,6 +163,7 @@ void shard_housekeeping (struct shard *self);
 void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node);
 void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack);
 void shard_snapshot_pump (struct shard *self);
+uint64_t shard_snapshot_deadline_ms (const struct shard *self); /* when to pump without an acknowledgement */
 void shard_snapshot_send_close (struct shard *self);
 bool shard_snapshot_sending (const struct shard *self);
 void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *chunk);

@@ -29,11 +29,11 @@ static void receive_abort (struct shard *self)
 static bool members_take (const struct snapshot_chunk *chunk, struct raft_configuration *members)
 {
     *members = (struct raft_configuration){0};
-    if (!chunk->has_members || chunk->members_count == 0)
+    if (!chunk->has_members)
         return false;
     for (size_t i = 0; i < chunk->members_count; i++) {
         const struct snapshot_member *from = &chunk->members[i];
-        if (from->replica == 0 || from->role == 0)
+        if (from->replica == 0 || from->role == 0 || raft_configuration_find (members, from->replica) != NULL)
             return false;
         struct raft_member member = {.replica = from->replica,
             .node = (uint32_t) from->node,
@@ -42,7 +42,7 @@ static bool members_take (const struct snapshot_chunk *chunk, struct raft_config
         if (!raft_configuration_set (members, member))
             return false;
     }
-    return true;
+    return members->count > 0 && raft_configuration_valid (members);
 }
 
 static bool receive_begin (struct shard *self, const struct snapshot_chunk *chunk)
@@ -78,21 +78,29 @@ static void receive_finish (struct shard *self, const struct snapshot_chunk *chu
         .type = RAFT_RESTORE, .index = in.index, .term = in.index_term, .configuration = &in.members};
     enum status status = shard_raft_step (self, &event);
     maitre_assert (status == STATUS_OK);
-    log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, true);
+    /* Nobody knows how long ago its last entry was stamped: it says nothing about the present. */
+    log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, false);
     ack_emit (self, chunk, chunk->sequence + 1, true, true);
 }
 
 void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *chunk)
 {
-    if (chunk->to != self->replica || chunk->term < self->status.term || self->status.role == RAFT_LEADER)
-        return;                          /* an old leader's; Raft will tell it */
+    /* A leader sends one only after it heard us in its term; so an older term is an old leader's, to whom Raft tells it,
+     * and a later one cannot be. */
+    if (chunk->to != self->replica || chunk->term != self->status.term || self->status.role == RAFT_LEADER)
+        return;
+    if (chunk->index_term == 0 || chunk->index_term > chunk->term)
+        return;
     if (chunk->index <= self->applied) { /* the log brought it here meanwhile, or the last acknowledgement was lost */
-        receive_abort (self);
+        if (self->in.index <= self->applied)
+            receive_abort (self);
         ack_emit (self, chunk, chunk->sequence + 1, true, true);
         return;
     }
     if (checksum64 (chunk->sequence, chunk->data) != chunk->checksum)
         return; /* damaged under way: it will come again */
+    if (self->in.active && self->in.from == chunk->from && chunk->snapshot < self->in.id)
+        return; /* of a transfer that its sender has given up since */
     bool same = self->in.active && self->in.from == chunk->from && self->in.id == chunk->snapshot;
     if (!same) {
         if (chunk->sequence != 0 || !receive_begin (self, chunk)) {

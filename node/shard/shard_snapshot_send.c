@@ -22,37 +22,26 @@ static void out_close (struct shard *self, struct snapshot_out *out)
     *out = (struct snapshot_out){0};
 }
 
+/* A free slot: there are as many as members, and those of replicas that left are given up. */
+static struct snapshot_out *out_free (struct shard *self)
+{
+    struct snapshot_out *out = out_find (self, 0);
+    const struct raft_configuration *members = raft_configuration (self->raft);
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX && out == NULL; i++) {
+        if (raft_configuration_find (members, self->out[i].replica) == NULL)
+            out = &self->out[i];
+    }
+    maitre_assert (out != NULL);
+    out_close (self, out);
+    return out;
+}
+
 static void out_end (struct shard *self, struct snapshot_out *out, bool ok)
 {
     struct raft_event event = {.type = RAFT_SNAPSHOT_SENT, .replica = out->replica, .index = out->index, .ok = ok};
     out_close (self, out);
     if (shard_raft_step (self, &event) != STATUS_OK)
         return; /* not the leader any more: nobody waits for it */
-}
-
-void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
-{
-    struct snapshot_out *out = out_find (self, replica);
-    if (out == NULL)
-        out = out_find (self, 0);
-    else
-        out_close (self, out);
-    maitre_assert (out != NULL); /* as many slots as members */
-    uint64_t index = 0, term = 0;
-    void *source = NULL;
-    if (!self->snapshot_ops->open (self->snapshot_context, self->shard, &index, &term, &source)) {
-        shard_fail (self, "the state could not be opened for a snapshot");
-        return;
-    }
-    *out = (struct snapshot_out){.replica = replica,
-        .node = node,
-        .id = ++self->snapshot_counter,
-        .source = source,
-        .index = index,
-        .index_term = term,
-        .progress_ms = self->now_ms};
-    bool known = raft_configuration_at (self->raft, index, &out->members);
-    maitre_assert (known); /* the log is never cut beyond what was written back */
 }
 
 static void chunk_emit (struct shard *self, const struct snapshot_out *out, uint64_t sequence)
@@ -98,6 +87,44 @@ static bool chunk_read (struct shard *self, struct snapshot_out *out)
     return true;
 }
 
+/* Reads and sends as far as the window is open. */
+static void out_fill (struct shard *self, struct snapshot_out *out)
+{
+    while (!out->read_last && out->next < out->acked + SNAPSHOT_WINDOW_CHUNKS) {
+        if (!chunk_read (self, out)) {
+            shard_fail (self, "the state could not be read for a snapshot");
+            return;
+        }
+        chunk_emit (self, out, out->next++);
+        out->sent_ms = self->now_ms;
+    }
+}
+
+void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
+{
+    struct snapshot_out *out = out_find (self, replica);
+    if (out == NULL)
+        out = out_free (self);
+    else
+        out_close (self, out);
+    uint64_t index = 0, term = 0;
+    void *source = NULL;
+    if (!self->snapshot_ops->open (self->snapshot_context, self->shard, &index, &term, &source)) {
+        shard_fail (self, "the state could not be opened for a snapshot");
+        return;
+    }
+    *out = (struct snapshot_out){.replica = replica,
+        .node = node,
+        .id = ++self->snapshot_counter,
+        .source = source,
+        .index = index,
+        .index_term = term,
+        .progress_ms = self->now_ms};
+    bool known = raft_configuration_at (self->raft, index, &out->members);
+    maitre_assert (known); /* the log is never cut beyond what was written back */
+    out_fill (self, out);
+}
+
 static void out_pump (struct shard *self, struct snapshot_out *out)
 {
     if (self->now_ms >= out->progress_ms + SNAPSHOT_ABANDON_MS) {
@@ -109,14 +136,7 @@ static void out_pump (struct shard *self, struct snapshot_out *out)
             chunk_emit (self, out, sequence);
         out->sent_ms = self->now_ms;
     }
-    while (!out->read_last && out->next < out->acked + SNAPSHOT_WINDOW_CHUNKS) {
-        if (!chunk_read (self, out)) {
-            shard_fail (self, "the state could not be read for a snapshot");
-            return;
-        }
-        chunk_emit (self, out, out->next++);
-        out->sent_ms = self->now_ms;
-    }
+    out_fill (self, out);
 }
 
 void shard_snapshot_pump (struct shard *self)
@@ -149,6 +169,20 @@ void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack)
         out->acked = ack->sequence;
         out->progress_ms = self->now_ms;
     }
+}
+
+uint64_t shard_snapshot_deadline_ms (const struct shard *self)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+        const struct snapshot_out *out = &self->out[i];
+        if (out->replica == 0)
+            continue;
+        uint64_t resend_ms = out->sent_ms + SNAPSHOT_RESEND_MS, abandon_ms = out->progress_ms + SNAPSHOT_ABANDON_MS;
+        uint64_t own_ms = resend_ms < abandon_ms ? resend_ms : abandon_ms;
+        deadline_ms = own_ms < deadline_ms ? own_ms : deadline_ms;
+    }
+    return deadline_ms;
 }
 
 bool shard_snapshot_sending (const struct shard *self)
