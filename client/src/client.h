@@ -101,6 +101,7 @@ struct client_map {
     uint64_t epoch;
     uint16_t *leaders; /* [0 .. shard_count]: index + 1 of the node, 0: not known */
     bool asking;
+    bool answered;         /* the first question has ended, one way or the other */
     uint64_t ask_again_us; /* not before; 0: nothing to ask */
 };
 

@@ -199,7 +199,7 @@ enum maitre_status maitre_connect (struct maitre *client, uint32_t timeout_ms)
     if (status == MAITRE_OK)
         status = client->error.status;
     /* The map makes the next calls quick, but a cluster that cannot say it still answers. */
-    while (status == MAITRE_OK && client->map.shard_count == 0 && client_now_us () < until_us)
+    while (status == MAITRE_OK && !client->map.answered && client_now_us () < until_us)
         if (maitre_process (client, 10) < 0)
             status = MAITRE_FAILED_PRECONDITION;
     return status;

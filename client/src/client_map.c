@@ -157,6 +157,7 @@ static void ring_came (struct maitre *client, uint64_t number, const struct mait
     (void) number;
     (void) user;
     client->map.asking = false;
+    client->map.answered = true;
     bool fine = false;
     void *room = reply->status == MAITRE_OK ? malloc (RING_REPLY_ARENA_MAX) : NULL;
     if (room != NULL) {
