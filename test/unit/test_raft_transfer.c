@@ -1,0 +1,162 @@
+/* Leadership transfer: thesis 3.10, trap R15. */
+#include "test/support/raft_rig.h"
+
+static enum status transfer (struct rig *rig, uint64_t target)
+{
+    return rig_step (rig, (struct raft_event){.type = RAFT_TRANSFER, .replica = target});
+}
+
+static void test_raft_transfer__tells_a_caught_up_target_at_once (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    assert_int_equal (transfer (&rig, 3), STATUS_OK);
+    rig_turn (&rig);
+    assert_non_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    assert_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 2));
+    assert_true (rig_status (&rig).transferring);
+    rig_close (&rig);
+}
+
+/* R15: proposals stop, so that the target can catch up at all. */
+static void test_raft_transfer__stops_proposals (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    transfer (&rig, 3);
+    assert_int_equal (rig_propose (&rig, "late"), STATUS_UNAVAILABLE);
+    struct raft_configuration wanted = rig_voters (3);
+    struct raft_event change = {.type = RAFT_CONFIGURE, .configuration = &wanted};
+    assert_int_equal (rig_step (&rig, change), STATUS_UNAVAILABLE);
+    rig_close (&rig);
+}
+
+/* R15: only a target that holds the whole log can win. */
+static void test_raft_transfer__waits_for_the_targets_log (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    rig_propose (&rig, "x");
+    transfer (&rig, 3);
+    rig_turn (&rig);
+    assert_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    assert_non_null (rig_now (&rig, RAFT_APPEND, 3));
+    rig_sync (&rig);
+    rig_reset (&rig);
+    rig_ack (&rig, 3, 2);
+    rig_turn (&rig);
+    assert_non_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    rig_close (&rig);
+}
+
+/* R15: a target that does not take over must not silence the group. */
+static void test_raft_transfer__gives_up_and_works_on (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    transfer (&rig, 3);
+    rig_tick (&rig, 499);
+    assert_int_equal (rig_propose (&rig, "x"), STATUS_UNAVAILABLE);
+    rig_tick (&rig, 1);
+    assert_int_equal (rig_propose (&rig, "x"), STATUS_OK);
+    rig_close (&rig);
+}
+
+static void test_raft_transfer__refuses_bad_targets (void **state)
+{
+    (void) state;
+    struct rig rig;
+    struct raft_configuration members = rig_voters (3);
+    assert_true (
+        raft_configuration_set (&members, (struct raft_member){.replica = 8, .node = 8, .roles = RAFT_LEARNER}));
+    struct raft_stored stored = {.configuration = &members};
+    rig_open_stored (&rig, &(struct raft_options){0}, &stored);
+    assert_int_equal (transfer (&rig, 2), STATUS_UNAVAILABLE);
+    rig_lead (&rig);
+    assert_int_equal (transfer (&rig, 1), STATUS_FAILED_PRECONDITION);  /* itself */
+    assert_int_equal (transfer (&rig, 8), STATUS_FAILED_PRECONDITION);  /* a learner */
+    assert_int_equal (transfer (&rig, 77), STATUS_FAILED_PRECONDITION); /* nobody */
+    rig_step (&rig, (struct raft_event){.type = RAFT_LINK, .node = 2, .up = false});
+    assert_int_equal (transfer (&rig, 2), STATUS_FAILED_PRECONDITION);
+    struct raft_message suspect = rig_message (&rig, RAFT_HEARTBEAT_REPLY, 3, 1);
+    suspect.flags = RAFT_FLAG_SUSPECT;
+    rig_receive (&rig, suspect);
+    assert_int_equal (transfer (&rig, 0), STATUS_FAILED_PRECONDITION);
+    rig_close (&rig);
+}
+
+static void test_raft_transfer__picks_the_best_by_itself (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    rig_propose (&rig, "x");
+    rig_turn (&rig);
+    rig_sync (&rig);
+    rig_ack (&rig, 3, 2);
+    assert_int_equal (transfer (&rig, 0), STATUS_OK);
+    rig_reset (&rig);
+    rig_turn (&rig);
+    assert_non_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    rig_close (&rig);
+}
+
+/* The target asks for real votes at once, and says why it may. */
+static void test_raft_transfer__target_campaigns_without_prevote (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_append (&rig, 2, 1, 0, 0, 0, (uint64_t[]){1}, 1);
+    rig_turn (&rig);
+    rig_sync (&rig);
+    rig_reset (&rig);
+    rig_receive (&rig, rig_message (&rig, RAFT_TIMEOUT_NOW, 3, 1)); /* not its leader */
+    assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER);
+    rig_receive (&rig, rig_message (&rig, RAFT_TIMEOUT_NOW, 2, 1));
+    assert_int_equal (rig_status (&rig).role, RAFT_CANDIDATE);
+    assert_int_equal (rig_status (&rig).term, 2);
+    rig_turn (&rig);
+    assert_int_equal (rig_after (&rig, RAFT_VOTE, 3)->flags, RAFT_FLAG_TRANSFER);
+    rig_close (&rig);
+}
+
+static void test_raft_transfer__overrides_stickiness (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_append (&rig, 2, 1, 0, 0, 0, (uint64_t[]){1}, 1);
+    struct raft_message request = rig_message (&rig, RAFT_VOTE, 3, 2);
+    request.index = 1;
+    request.log_term = 1;
+    request.flags = RAFT_FLAG_TRANSFER;
+    rig_receive (&rig, request);
+    rig_turn (&rig);
+    assert_int_equal (rig_after (&rig, RAFT_VOTE_REPLY, 3)->flags, 0);
+    rig_close (&rig);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (test_raft_transfer__tells_a_caught_up_target_at_once),
+        cmocka_unit_test (test_raft_transfer__stops_proposals),
+        cmocka_unit_test (test_raft_transfer__waits_for_the_targets_log),
+        cmocka_unit_test (test_raft_transfer__gives_up_and_works_on),
+        cmocka_unit_test (test_raft_transfer__refuses_bad_targets),
+        cmocka_unit_test (test_raft_transfer__picks_the_best_by_itself),
+        cmocka_unit_test (test_raft_transfer__target_campaigns_without_prevote),
+        cmocka_unit_test (test_raft_transfer__overrides_stickiness),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
