@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # $stderr is set by run --separate-stderr
+# The scripts themselves: help, usage errors, ports that meet nobody's, and scripts/bench on a short run.
+load helpers
+
+@test "every script has help with an example, and refuses what it does not know with 2" {
+  for script in quickstart test check cluster chaos bench; do
+    run "$ROOT/scripts/$script" --help
+    same 0 "$status" "$script --help"
+    matches '*example*' "$output"
+    run "$ROOT/scripts/$script" --frobnicate
+    same 2 "$status" "exit code of $script --frobnicate ($output)"
+    matches '*--help*' "$output"
+  done
+}
+
+@test "ten runs at once get ten different blocks of ports" {
+  for i in $(seq 10); do
+    bash -c '. "$1/scripts/lib/common.sh"; port_base 3; sleep 1' _ "$ROOT" >"$BATS_TEST_TMPDIR/$i" &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid"; done
+  same 10 "$(cat "$BATS_TEST_TMPDIR"/* | sort -u | wc -l)" "different blocks"
+  same 10 "$(cat "$BATS_TEST_TMPDIR"/* | grep -cE '^[0-9]+$')" "blocks"
+}
+
+@test "a block of ports is free again when its shell has ended" {
+  first=$(bash -c '. "$1/scripts/lib/common.sh"; port_base 3' _ "$ROOT")
+  for i in $(seq 60); do bash -c '. "$1/scripts/lib/common.sh"; port_base 1' _ "$ROOT"; done >"$BATS_TEST_TMPDIR/more"
+  same 60 "$(grep -cE '^[0-9]+$' "$BATS_TEST_TMPDIR/more")" "blocks after $first"
+}
+
+@test "scripts/bench: one JSON line with the nodes' CPU and memory, nothing left running" {
+  run --separate-stderr "$ROOT/scripts/bench" reserve:8 --seconds 1 --warmup 0 --no-curve --shards 8 --bin "$BIN"
+  same 0 "$status" "exit code ($stderr)"
+  same 1 "${#lines[@]}" "lines"
+  [ "$(printf '%s' "$output" | json ops)" -gt 0 ]
+  same 0 "$(printf '%s' "$output" | json errors)" "errors"
+  same 3 "$(printf '%s' "$output" | json 'resident_kib.#')" "nodes"
+  printf '%s' "$output" | json server_cpu_s_per_1000
+  same "" "$(find "$TMPDIR" -name 'maitred-bench.*')" "folders left"
+}
