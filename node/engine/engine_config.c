@@ -160,6 +160,33 @@ static void read_cluster (struct reader *reader, struct engine_config *config)
     }
 }
 
+/* Every key that the file may have: a misspelt one must not pass for a default. */
+static const char *const known_keys[] = {"node", "data", "faults", "cluster", "cluster/nodes", "cluster/secret",
+    "cluster/key", "cluster/shards", "cluster/replication", "metrics", "metrics/endpoint", "log", "log/level", "limits",
+    "limits/calls", "limits/connections", "limits/rate_per_s", "limits/rate_burst", "limits/password_queue",
+    "limits/password_threads", "limits/memory_mib", "limits/disk_free_min_mib", "limits/call_ms", "limits/drain_ms",
+    "limits/flush_ms", "limits/flush_mib"};
+
+static bool key_known (const char *key)
+{
+    for (size_t i = 0; i < sizeof known_keys / sizeof *known_keys; i++)
+        if (strcmp (known_keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+static void check_keys (struct reader *reader, zconfig_t *parent, const char *above)
+{
+    for (zconfig_t *item = zconfig_child (parent); item != NULL && !reader->failed; item = zconfig_next (item)) {
+        char key[128];
+        snprintf (key, sizeof key, "%s%s%s", above, *above != '\0' ? "/" : "", zconfig_name (item));
+        if (!key_known (key))
+            fail (reader, "%s: there is no such key: correct its name or remove it", key);
+        else
+            check_keys (reader, item, key);
+    }
+}
+
 enum status engine_config_load (const char *path, struct engine_config *config, struct engine_config_error *error)
 {
     memset (config, 0, sizeof *config);
@@ -176,6 +203,7 @@ enum status engine_config_load (const char *path, struct engine_config *config, 
         fail (&reader, "cannot be read, or is no ZPL file: run \"maitred create-cluster --help\" for how to make one");
         return STATUS_INVALID_ARGUMENT;
     }
+    check_keys (&reader, reader.root, "");
     config->node = (uint32_t) read_number (&reader, "node", 0, 1, CLUSTER_NODES_MAX);
     if (config->node == 0)
         fail (&reader, "node is missing: say which line of nodes.conf this node is, for example node = 1");
