@@ -239,6 +239,7 @@ struct engine {
     bool hints_changed;
     bool disk_full;
     bool ready;
+    uint64_t led_ms; /* when every shard last had a leader that could be reached */
     bool draining;
     bool refusing; /* draining, and nothing is led here any more */
     uint64_t drain_until_ms, drain_checked_ms, disk_checked_ms;

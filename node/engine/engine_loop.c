@@ -1,11 +1,13 @@
 /* The reactor: one turn after another. */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "node/engine/engine_internal.h"
 
 #define POLL_MS_MAX 50
 #define SLOW_TICK_MS 100
+#define LEADERLESS_MS_MAX 1000
 #define ITEMS_MAX (ENGINE_NODES_MAX + 8)
 
 static bool any_stepped (const struct engine *engine)
@@ -45,18 +47,29 @@ static size_t fill_items (struct engine *engine, zmq_pollitem_t *items)
     return count;
 }
 
+/* A leader that is known, and can be reached. */
+static bool is_led (const struct engine *engine, uint32_t shard)
+{
+    const struct replica *replica = engine->replicas[shard];
+    uint32_t leader = replica != NULL ? replica->leader_node : route_map_shard (&engine->map, shard)->leader_node;
+    return leader == engine->config.node || (leader != 0 && engine->map.link_up[leader]);
+}
+
+/* An election, or a leadership that is handed over, is no reason to be taken out of service: calls wait that long. */
 static void note_ready (struct engine *engine)
 {
     bool led = true;
     for (uint32_t shard = 0; shard <= engine->config.shards && led; shard++)
-        led = route_map_shard (&engine->map, shard)->leader_node != 0;
+        led = is_led (engine, shard);
+    if (led)
+        engine->led_ms = engine->now_ms;
     if (led && !engine->ready && !engine->draining) {
         engine->ready = true;
         event_log (EVENT_LOG_INFO, "ready: every shard has a leader",
             event_log_u64 ("after_ms", engine->now_ms - engine->started_ms));
-    } else if (!led && engine->ready) {
+    } else if (engine->ready && engine->now_ms - engine->led_ms > LEADERLESS_MS_MAX) {
         engine->ready = false;
-        event_log (EVENT_LOG_WARN, "not ready: a shard has no known leader");
+        event_log (EVENT_LOG_WARN, "not ready: a shard has no leader that can be reached");
     }
 }
 
@@ -122,6 +135,11 @@ void engine_run (struct engine *engine)
         if (polled < 0 && zmq_errno () != EINTR)
             engine_halt (engine, "sockets cannot be polled: %s", zmq_strerror (zmq_errno ()));
         turn (engine);
+        static long pace = -1;
+        if (pace < 0)
+            pace = getenv ("PACE") != NULL ? atol (getenv ("PACE")) : 0;
+        if (pace > 0)
+            usleep ((useconds_t)pace);
     }
     engine_gossip_leave (engine);
     transport_flush (engine->transport);
