@@ -7,7 +7,7 @@
 #include "client/cli/cli.h"
 
 #define OUTPUT_COLUMNS_MAX 24
-#define OUTPUT_CELL_MAX 48
+#define OUTPUT_CELL_MAX 60
 
 int cli_complain (int exit_code, const char *format, ...)
 {
@@ -140,22 +140,44 @@ void cli_print_json (json_t *object)
     json_decref (object);
 }
 
+static void add_cell (const json_t *value, const char *between, char *out)
+{
+    size_t used = strlen (out), room = OUTPUT_CELL_MAX + 1 - used;
+    const char *sep = used > 0 ? between : "";
+    if (json_is_string (value))
+        snprintf (out + used, room, "%s%s", sep, json_string_value (value));
+    else if (json_is_integer (value))
+        snprintf (out + used, room, "%s%lld", sep, (long long) json_integer_value (value));
+    else if (json_is_real (value))
+        snprintf (out + used, room, "%s%.3f", sep, json_real_value (value));
+    else if (json_is_boolean (value))
+        snprintf (out + used, room, "%s%s", sep, json_is_true (value) ? "yes" : "no");
+}
+
+/* What fits into a cell: the elements of an array beside each other, the fields of an object as a:b:c. */
 static void format_cell (const json_t *value, char out[OUTPUT_CELL_MAX + 1])
 {
-    char *text = NULL;
-    if (json_is_string (value))
-        snprintf (out, OUTPUT_CELL_MAX + 1, "%s", json_string_value (value));
-    else if (json_is_integer (value))
-        snprintf (out, OUTPUT_CELL_MAX + 1, "%lld", (long long) json_integer_value (value));
-    else if (json_is_real (value))
-        snprintf (out, OUTPUT_CELL_MAX + 1, "%.3f", json_real_value (value));
-    else if (json_is_boolean (value))
-        snprintf (out, OUTPUT_CELL_MAX + 1, "%s", json_is_true (value) ? "yes" : "no");
-    else if (value != NULL && (text = json_dumps (value, JSON_COMPACT | JSON_ENCODE_ANY)) != NULL)
-        snprintf (out, OUTPUT_CELL_MAX + 1, "%s", text);
-    else
-        out[0] = '\0';
-    free (text);
+    size_t index;
+    json_t *element, *inner;
+    const char *name;
+    out[0] = '\0';
+    add_cell (value, "", out);
+    json_object_foreach ((json_t *) value, name, inner)
+    {
+        add_cell (inner, ":", out);
+    }
+    json_array_foreach (value, index, element)
+    {
+        add_cell (element, " ", out);
+        bool first = true;
+        json_object_foreach (element, name, inner)
+        {
+            add_cell (inner, first ? " " : ":", out);
+            first = false;
+        }
+    }
+    if (strlen (out) == OUTPUT_CELL_MAX)
+        memcpy (out + OUTPUT_CELL_MAX - 3, "...", 3);
 }
 
 /* Rows of objects; the columns are the names of all rows in the order in which they first come. */

@@ -125,7 +125,7 @@ struct maitre_options {
     uint32_t deadline_ms;     /* of a call that names none; 0: 5000 */
     uint32_t attempt_ms; /* an attempt without an answer is repeated elsewhere after this, then twice this; 0: 500 */
     uint32_t backoff_ms; /* first pause between attempts, doubled up to backoff_max_ms, with jitter; 0: 2 */
-    uint32_t backoff_max_ms;  /* 0: 100 */
+    uint32_t backoff_max_ms;  /* 0: 50 */
     uint32_t outstanding_max; /* 0: 4096; at most 65536 */
 };
 

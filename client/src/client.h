@@ -182,7 +182,8 @@ bool client_node_readable (struct client_node *node);
 uint32_t client_map_shard (const struct maitre *client, const struct call *call);
 /* The node to ask next, or NULL when none is up. */
 struct client_node *client_map_choose (struct maitre *client, const struct call *call);
-void client_map_hint (struct maitre *client, uint32_t shard, uint32_t node_index);
+/* Notes that the node leads the shard; true when that is news. */
+bool client_map_hint (struct maitre *client, uint32_t shard, uint32_t node_index);
 /* Index of the node with that endpoint, UINT32_MAX: none. */
 uint32_t client_map_endpoint (const struct maitre *client, struct bytes endpoint);
 /* Asks for the ring when it is time to. */
@@ -232,6 +233,8 @@ void client_retry_refused (
 void client_retry_lost (struct maitre *client, struct client_node *node, uint64_t now_us);
 /* A node came up: whatever waits goes out. */
 void client_retry_waiting (struct maitre *client, uint64_t now_us);
+/* The shard has a leader: its calls need not pause any longer. */
+void client_retry_led (struct maitre *client, uint32_t shard, uint64_t now_us);
 
 /* ---- client_answer.c */
 

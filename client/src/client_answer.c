@@ -45,10 +45,13 @@ static void learn (struct maitre *client, const struct client_node *node, const 
     const struct reply_header *header, uint64_t now_us)
 {
     uint32_t shard = client_map_shard (client, call);
+    uint32_t leader = UINT32_MAX;
     if (header->has_leader)
-        client_map_hint (client, shard, client_map_endpoint (client, header->leader));
-    else if (header->status == STATUS_OK && shard != UINT32_MAX)
-        client_map_hint (client, shard, (uint32_t) (node - client->nodes));
+        leader = client_map_endpoint (client, header->leader);
+    else if (header->status == STATUS_OK)
+        leader = (uint32_t) (node - client->nodes);
+    if (client_map_hint (client, shard, leader))
+        client_retry_led (client, shard, now_us);
     if (header->has_map_epoch)
         client_map_epoch (client, header->map_epoch, now_us);
 }

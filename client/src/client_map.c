@@ -28,10 +28,13 @@ uint32_t client_map_endpoint (const struct maitre *client, struct bytes endpoint
     return UINT32_MAX;
 }
 
-void client_map_hint (struct maitre *client, uint32_t shard, uint32_t node_index)
+bool client_map_hint (struct maitre *client, uint32_t shard, uint32_t node_index)
 {
-    if (shard <= client->map.shard_count && client->map.leaders != NULL && node_index < client->node_count)
-        client->map.leaders[shard] = (uint16_t) (node_index + 1);
+    if (shard > client->map.shard_count || client->map.leaders == NULL || node_index >= client->node_count ||
+        client->map.leaders[shard] == node_index + 1)
+        return false;
+    client->map.leaders[shard] = (uint16_t) (node_index + 1);
+    return true;
 }
 
 static struct client_node *pinned (struct maitre *client, uint32_t number)

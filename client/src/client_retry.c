@@ -31,7 +31,10 @@ static void give_up (struct maitre *client, struct call *call, uint64_t now_us)
         client_call_fail (client, call, call->failure->status, call->failure->reason, call->failure->message, now_us);
     else if (call->attempts == 0)
         client_call_fail (client, call, STATUS_UNAVAILABLE, "NO_NODE",
-            "no node could be reached; check that the cluster runs and that its endpoints and keys are right", now_us);
+            call->pinned != 0
+                ? "that node could not be reached; check that it runs and that the client file names it"
+                : "no node could be reached; check that the cluster runs and that its endpoints and keys are right",
+            now_us);
     else
         client_call_fail (client, call, STATUS_DEADLINE_EXCEEDED, "NO_ANSWER",
             "no node answered in time; try again, or allow more time", now_us);
@@ -164,4 +167,14 @@ void client_retry_waiting (struct maitre *client, uint64_t now_us)
     for (uint32_t slot = 0; slot < client->call_count && client->waiting != NULL; slot++)
         if (client->calls[slot]->state == CALL_WAITING)
             client_retry_send (client, client->calls[slot], now_us);
+}
+
+void client_retry_led (struct maitre *client, uint32_t shard, uint64_t now_us)
+{
+    /* Only the timers are changed here: the calls go out with the other due ones of this turn. */
+    for (struct call *call = client->waiting; call != NULL; call = call->next)
+        if (call->state == CALL_PAUSED && client_map_shard (client, call) == shard) {
+            call->avoid_last = false;
+            client_timer_set (client, call, now_us);
+        }
 }

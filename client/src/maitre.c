@@ -17,7 +17,7 @@ _Static_assert(sizeof (struct maitre_id) == sizeof (struct id), "ids differ");
 #define DEADLINE_MS_DEFAULT 5000
 #define ATTEMPT_MS_DEFAULT 500
 #define BACKOFF_MS_DEFAULT 2
-#define BACKOFF_MAX_MS_DEFAULT 100
+#define BACKOFF_MAX_MS_DEFAULT 50
 #define OUTSTANDING_DEFAULT 4096
 
 const char *maitre_status_name (enum maitre_status status)

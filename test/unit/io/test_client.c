@@ -345,6 +345,25 @@ static void test_client__nobody_there_is_unavailable_and_not_unknown (void **sta
 
 /* ---- leaders and lost nodes */
 
+struct answered {
+    uint32_t count;
+    enum maitre_status status;
+    bool maybe_applied;
+    uint32_t node;
+    bool inside_refused;
+};
+
+static void count_answer (struct maitre *client, uint64_t call, const struct maitre_reply *reply, void *user)
+{
+    struct answered *answered = user;
+    (void) client;
+    assert_int_not_equal (call, 0);
+    answered->count++;
+    answered->status = reply->status;
+    answered->maybe_applied = reply->maybe_applied;
+    answered->node = reply->node;
+}
+
 static void script_not_leader (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
 {
     const struct fake_node *leader = node->user;
@@ -407,6 +426,51 @@ static void test_client__calls_go_straight_to_the_leaders_of_the_ring (void **st
     fake_node_stop (&second);
 }
 
+static void script_wait_for_third (
+    struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    fake_node_friendly (node, request, answer);
+    if (bytes_equal (request->header.method, BYTES_LITERAL ("health.Check")) || request->number >= 4)
+        return;
+    script_unavailable (node, request, answer);
+    answer->type = NULL;
+    answer->header.retry_after_ms = 20000;
+}
+
+static void test_client__pauses_end_when_the_shard_has_a_leader (void **state)
+{
+    (void) state;
+    struct fake_node node = {0};
+    const struct fake_node *const cluster[] = {&node};
+    struct answered answered = {0};
+    struct maitre_options options;
+    maitre_options_init (&options);
+    options.deadline_ms = 60000;
+    node.cluster = cluster;
+    node.cluster_count = 1; /* the ring knows no leader: the third call finds it */
+    node.shard_count = 1;
+    assert_true (fake_node_start (&node, script_wait_for_third, NULL));
+    struct maitre *client = client_of (&node, NULL, &options);
+    assert_int_equal (maitre_connect (client, 5000), MAITRE_OK);
+    struct maitre_item item = {.offer = maitre_id_provider (client, NULL)};
+    struct maitre_reserve request = {.mode = MAITRE_BOOK, .items = &item, .items_count = 1};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal (
+            maitre_reserve_create_start (client, &request, NULL, count_answer, &answered, NULL), MAITRE_OK);
+    for (uint64_t end = now_ms () + 5000; now_ms () < end && node.requests < 3;)
+        maitre_process (client, 5);
+    maitre_process (client, 50);
+    assert_int_equal (answered.count, 0);
+    uint64_t started = now_ms ();
+    assert_int_equal (book (client, NULL), MAITRE_OK);
+    while (answered.count < 2 && now_ms () - started < 15000)
+        maitre_process (client, 10);
+    assert_int_equal (answered.count, 2);
+    assert_int_equal (answered.status, MAITRE_OK);
+    maitre_destroy (&client);
+    fake_node_stop (&node);
+}
+
 static void test_client__nodes_of_the_ring_are_found_from_one_endpoint (void **state)
 {
     (void) state;
@@ -425,25 +489,6 @@ static void test_client__nodes_of_the_ring_are_found_from_one_endpoint (void **s
     maitre_destroy (&client);
     fake_node_stop (&first);
     fake_node_stop (&second);
-}
-
-struct answered {
-    uint32_t count;
-    enum maitre_status status;
-    bool maybe_applied;
-    uint32_t node;
-    bool inside_refused;
-};
-
-static void count_answer (struct maitre *client, uint64_t call, const struct maitre_reply *reply, void *user)
-{
-    struct answered *answered = user;
-    (void) client;
-    assert_int_not_equal (call, 0);
-    answered->count++;
-    answered->status = reply->status;
-    answered->maybe_applied = reply->maybe_applied;
-    answered->node = reply->node;
 }
 
 static void script_only_health (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
@@ -659,6 +704,7 @@ int main (void)
         cmocka_unit_test (test_client__nobody_there_is_unavailable_and_not_unknown),
         cmocka_unit_test (test_client__a_hint_is_followed_and_remembered),
         cmocka_unit_test (test_client__calls_go_straight_to_the_leaders_of_the_ring),
+        cmocka_unit_test (test_client__pauses_end_when_the_shard_has_a_leader),
         cmocka_unit_test (test_client__nodes_of_the_ring_are_found_from_one_endpoint),
         cmocka_unit_test (test_client__a_broken_connection_fails_over_at_once),
         cmocka_unit_test (test_client__a_node_that_comes_back_is_used_again),
