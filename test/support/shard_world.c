@@ -23,6 +23,8 @@ static void check_applied (struct shard_world *w, struct shard_world_node *node)
     struct raft_configuration members;
     uint64_t term;
     shard_status_get (node->shard, &status);
+    if (status.applied_index == 0)
+        return;
     bool known = shard_log_point (node->shard, status.applied_index, &term, &members);
     maitre_assert (known);
     uint32_t durable = 0, voters = w->options.nodes - w->options.learners;
@@ -61,7 +63,7 @@ static void end_turn (struct shard_world *w, struct shard_world_node *node)
 static void node_turn (struct shard_world *w, struct shard_world_node *node)
 {
     uint64_t now_ms = shard_world_clock (w, node->number);
-    if (node->shard != NULL && w->now_ms % TICK_MS == 0)
+    if (node->shard != NULL && w->ticks)
         shard_world_event (w, node->number, (struct shard_event){.type = SHARD_EVENT_TICK});
     for (unsigned spins = 0; node->shard != NULL; spins++) {
         if (!node->stepped && shard_deadline_ms (node->shard) > now_ms)
@@ -122,7 +124,7 @@ void shard_world_start (struct shard_world *w, uint32_t number)
     maitre_assert (node->shard == NULL);
     shard_world_image_load (&node->image, &node->map);
     node->fatal = false;
-    node->sequence = node->synced = 0;
+    node->sequence = node->synced = node->synced_told = 0;
     node->session++;
     struct raft_stored stored = {.term = node->term,
         .vote = node->vote,
@@ -155,7 +157,7 @@ void shard_world_start (struct shard_world *w, uint32_t number)
 
 void shard_world_init (struct shard_world *w, const struct shard_world_options *options)
 {
-    *w = (struct shard_world){.persist_ms = 1, .delay_ms = 1, .wall_ms = WORLD_START_MS};
+    *w = (struct shard_world){.step_ms = 1, .persist_ms = 1, .delay_ms = 1, .wall_ms = WORLD_START_MS};
     if (options != NULL)
         w->options = *options;
     if (w->options.nodes == 0)
@@ -214,7 +216,8 @@ void shard_world_close (struct shard_world *w)
 
 void shard_world_step (struct shard_world *w)
 {
-    w->now_ms++;
+    w->ticks = (w->now_ms + w->step_ms) / TICK_MS != w->now_ms / TICK_MS;
+    w->now_ms += w->step_ms;
     w->ids.now_ms = WORLD_START_MS + w->now_ms;
     for (uint32_t i = 1; i <= w->options.nodes; i++) {
         if (w->nodes[i].shard != NULL)
@@ -227,7 +230,7 @@ void shard_world_step (struct shard_world *w)
 
 void shard_world_run (struct shard_world *w, uint64_t ms)
 {
-    for (uint64_t i = 0; i < ms; i++)
+    for (uint64_t end_ms = w->now_ms + ms; w->now_ms < end_ms;)
         shard_world_step (w);
 }
 
@@ -273,7 +276,7 @@ void shard_world_heal (struct shard_world *w)
     memset (w->cut, 0, sizeof w->cut);
     memset (w->slow, 0, sizeof w->slow);
     w->drop = w->twice = 0;
-    w->persist_ms = w->delay_ms = 1;
+    w->step_ms = w->persist_ms = w->delay_ms = 1;
     w->on_raft = NULL;
     w->on_chunk = NULL;
     w->on_ack = NULL;
@@ -324,6 +327,30 @@ void shard_world_write_back (struct shard_world *w, uint32_t number, uint64_t ke
     shard_world_sync (w, node, w->now_ms); /* the cut goes behind what was written before */
     shard_world_log_cut (node, index, term);
     shard_world_event (w, number, (struct shard_event){.type = SHARD_EVENT_COMPACT, .compact_index = index});
+}
+
+bool shard_world_entry (struct shard_world *w, uint32_t number, uint64_t index, struct log_entry *entry)
+{
+    const struct shard_world_node *node = &w->nodes[number];
+    for (size_t i = 0; i < node->entries_count; i++) {
+        if (node->entries[i].index != index || node->entries[i].type != RAFT_ENTRY_COMMAND)
+            continue;
+        arena_reset (&w->arena);
+        enum status status =
+            codec_decode (&log_entry_type, node->entries[i].payload, CODEC_STRICT, &w->arena, entry, NULL);
+        maitre_assert (status == STATUS_OK);
+        return true;
+    }
+    return false;
+}
+
+unsigned shard_world_entries (struct shard_world *w, uint32_t node, uint64_t kind)
+{
+    struct log_entry entry;
+    unsigned count = 0;
+    for (uint64_t index = w->nodes[node].log_index + 1; index <= shard_world_status (w, node).last_index; index++)
+        count += shard_world_entry (w, node, index, &entry) && entry.kind == kind;
+    return count;
 }
 
 /* ---- in the end */

@@ -52,7 +52,7 @@ struct shard_world_node {
     /* under way */
     struct shard_world_batch *batches;
     struct shard_world_held *held; /* messages that wait for the disk */
-    uint64_t sequence, synced;
+    uint64_t sequence, synced, synced_told;
     struct shard_world_image incoming;
     bool receiving;
 
@@ -99,8 +99,10 @@ struct shard_world {
     uint64_t now_ms;  /* of the world; each node's monotonic clock has an offset of its own */
     uint64_t wall_ms; /* added to now_ms: the median that all nodes know; 0: not known */
     uint64_t random;
+    bool ticks; /* this step */
 
     /* dials, changed at any time */
+    uint32_t step_ms;     /* 1; more for long quiet times */
     uint32_t persist_ms;  /* how long a batch takes */
     uint32_t delay_ms;    /* most that a packet takes; it takes at least 1 */
     uint32_t drop, twice; /* per mille */
@@ -146,6 +148,10 @@ struct shard_status shard_world_status (const struct shard_world *w, uint32_t no
 void shard_world_event (struct shard_world *w, uint32_t node, struct shard_event event);
 /* The state becomes durable as applied; then the log is cut `keep` entries behind it. */
 void shard_world_write_back (struct shard_world *w, uint32_t node, uint64_t keep);
+/* Reads a command from the node's durable log; false when there is none at the index. Valid until the next one is. */
+bool shard_world_entry (struct shard_world *w, uint32_t node, uint64_t index, struct log_entry *entry);
+/* Entries of that kind in the node's durable log. */
+unsigned shard_world_entries (struct shard_world *w, uint32_t node, uint64_t kind);
 
 /* ---- calls */
 /* Encodes `request`, steps it in and returns its token. request_id NULL: a new one (a read: none). */

@@ -177,13 +177,14 @@ static void release_held (struct shard_world *w, struct shard_world_node *node)
 
 void shard_world_disk_turn (struct shard_world *w, struct shard_world_node *node)
 {
-    uint64_t before = node->synced;
     if (!w->slow[node->number])
         shard_world_sync (w, node, w->now_ms);
     release_held (w, node);
-    if (node->synced != before)
-        shard_world_event (
-            w, node->number, (struct shard_event){.type = SHARD_EVENT_PERSISTED, .persist_sequence = node->synced});
+    if (node->synced == node->synced_told)
+        return;
+    node->synced_told = node->synced;
+    shard_world_event (
+        w, node->number, (struct shard_event){.type = SHARD_EVENT_PERSISTED, .persist_sequence = node->synced});
 }
 
 bool shard_world_durable (const struct shard_world_node *node, uint64_t index, uint64_t term)
