@@ -36,7 +36,8 @@ struct fake_answer {
     struct bytes body; /* instead of a value: encoded already */
     const char *raw;   /* instead of a header: these bytes as the only or first frame */
     size_t raw_len;
-    int frames; /* 0: two, as it should be */
+    int frames;       /* 0: two, as it should be */
+    bool stray_frame; /* a message of one frame goes out just before */
 };
 
 typedef void fake_script (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer);
@@ -95,6 +96,13 @@ static inline void fake_node_reply (
         abort ();
     }
     int frames = answer->frames != 0 ? answer->frames : 2;
+    if (answer->stray_frame) {
+        zmq_msg_t copy;
+        zmq_msg_init (&copy);
+        zmq_msg_copy (&copy, identity);
+        zmq_msg_send (&copy, node->socket, ZMQ_SNDMORE);
+        zmq_send (node->socket, "stray", 5, 0);
+    }
     zmq_msg_send (identity, node->socket, ZMQ_SNDMORE);
     for (int i = 0; i < frames; i++) {
         const void *data = i == 0 ? header : answer->body.len > 0 ? answer->body.data : body;

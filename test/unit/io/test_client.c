@@ -381,7 +381,7 @@ static void test_client__a_hint_is_followed_and_remembered (void **state)
     const struct fake_node *const cluster[] = {&follower, &leader};
     struct maitre_options options;
     maitre_options_init (&options);
-    options.backoff_ms = 1000; /* a pause would be seen */
+    options.backoff_ms = options.backoff_max_ms = 1000; /* a pause would be seen */
     follower.cluster = leader.cluster = cluster;
     follower.cluster_count = leader.cluster_count = 2;
     follower.leader = leader.leader = 1; /* the ring is out of date: the first node leads no more */

@@ -278,6 +278,29 @@ static void test_client_loop__what_is_no_answer_is_dropped (void **state)
     fake_node_stop (&node);
 }
 
+static void script_stray (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    fake_node_friendly (node, request, answer);
+    answer->stray_frame = true;
+}
+
+static void test_client_loop__a_stray_frame_does_not_spoil_the_next_reply (void **state)
+{
+    (void) state;
+    struct fake_node node = {0};
+    struct tally tally = {0};
+    assert_true (fake_node_start (&node, script_stray, NULL));
+    struct maitre *client = client_of (&node, 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal (start (client, "health.Check", 60000, &tally), MAITRE_OK);
+    for (uint64_t end = now_ms () + 10000; now_ms () < end && tally.answers < 20;)
+        maitre_process (client, 100);
+    assert_int_equal (tally.fine, 20);
+    maitre_destroy (&client);
+    fake_node_stop (&node);
+    assert_int_equal (node.requests, 20); /* each was answered at its first attempt */
+}
+
 struct mutation {
     uint64_t random;
     char bytes[REPLY_HEADER_ENCODED_MAX];
@@ -365,6 +388,7 @@ int main (void)
         cmocka_unit_test (test_client_loop__a_cancelled_call_is_answered_once),
         cmocka_unit_test (test_client_loop__closing_answers_what_is_under_way),
         cmocka_unit_test (test_client_loop__what_is_no_answer_is_dropped),
+        cmocka_unit_test (test_client_loop__a_stray_frame_does_not_spoil_the_next_reply),
         cmocka_unit_test (test_client_loop__mutated_replies_never_hang_or_crash),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
