@@ -7,6 +7,7 @@
 
 #define POLL_MS_MAX 50
 #define SLOW_TICK_MS 100
+#define GOODBYE_MS_MAX 200
 #define LEADERLESS_MS_MAX 1000
 #define ITEMS_MAX (ENGINE_NODES_MAX + 8)
 
@@ -121,6 +122,21 @@ static bool stopping (struct engine *engine)
     return requests > 1 || engine_drain_over (engine);
 }
 
+/* The others should hear that this node left, and not have to find out. */
+static void say_goodbye (struct engine *engine)
+{
+    uint64_t until_ms = engine->now_ms + GOODBYE_MS_MAX;
+    engine_gossip_leave (engine);
+    while (!gossip_left (engine->gossip) && engine->now_ms < until_ms) {
+        zmq_poll (NULL, 0, 5);
+        engine->now_us = engine_clock_us ();
+        engine->now_ms = engine->now_us / 1000;
+        engine_gossip_drain (engine);
+        engine_gossip_tick (engine);
+    }
+    zmq_poll (NULL, 0, 5); /* ZeroMQ's thread sends the last of it */
+}
+
 void engine_run (struct engine *engine)
 {
     zmq_pollitem_t items[ITEMS_MAX];
@@ -139,9 +155,8 @@ void engine_run (struct engine *engine)
         if (pace < 0)
             pace = getenv ("PACE") != NULL ? atol (getenv ("PACE")) : 0;
         if (pace > 0)
-            usleep ((useconds_t)pace);
+            usleep ((useconds_t) pace);
     }
-    engine_gossip_leave (engine);
-    transport_flush (engine->transport);
+    say_goodbye (engine);
     event_log (EVENT_LOG_INFO, "node stops");
 }

@@ -1,0 +1,239 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "test/support/engine_fixture.h"
+
+static struct fixture fixture; /* large; one test at a time */
+static struct fixture_reply reply;
+
+static struct id book (const struct fixture_offer *offer, uint64_t bucket, enum status expected)
+{
+    struct id id = fixture_id (&fixture, offer->hash), reservation = fixture_id (&fixture, offer->hash);
+    assert_int_equal (fixture_book (&fixture, 1, offer, bucket, &id, &reservation, &reply), expected);
+    return reservation;
+}
+
+static enum status get (uint32_t node, const struct id *reservation)
+{
+    struct reserve_get_request request = {.reservation = *reservation};
+    struct id id = fixture_id (&fixture, id_hash (reservation));
+    return fixture_call (&fixture, node, METHOD_NUMBER_RESERVE_GET, &id, &request, &reply);
+}
+
+static void test_engine__one_node_books_and_remembers_over_a_restart (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    struct id first = book (&offer, 7, STATUS_OK);
+    book (&offer, 7, STATUS_FAILED_PRECONDITION);
+    assert_true (fixture_reason (&reply, "SOLD_OUT"));
+    for (int i = 0; i < 3; i++) {
+        fixture_stop (&fixture, 1, i % 2 == 0);
+        fixture_start (&fixture, 1);
+        assert_int_equal (get (1, &first), STATUS_OK);
+        book (&offer, 7, STATUS_FAILED_PRECONDITION);
+        book (&offer, 100 + (uint64_t) i, STATUS_OK);
+    }
+    fixture_close (&fixture);
+}
+
+static void test_engine__the_same_request_id_happens_once (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    struct id id = fixture_id (&fixture, offer.hash), reservation = fixture_id (&fixture, offer.hash);
+    assert_int_equal (fixture_book (&fixture, 1, &offer, 3, &id, &reservation, &reply), STATUS_OK);
+    assert_false (reply.header.has_replayed);
+    assert_int_equal (fixture_book (&fixture, 1, &offer, 3, &id, &reservation, &reply), STATUS_OK);
+    assert_true (reply.header.has_replayed && reply.header.replayed);
+    assert_int_equal (fixture_book (&fixture, 1, &offer, 4, &id, &reservation, &reply), STATUS_ALREADY_EXISTS);
+    assert_true (fixture_reason (&reply, "KEY_REUSED"));
+    fixture_close (&fixture);
+}
+
+/* Sends one call of reserve.Create with a header and a body of choice; the answer must come. */
+static enum status raw_call (const char *method, const struct id *id, const char *token, struct bytes body)
+{
+    struct request_header header = {.method = bytes_text (method)};
+    header.has_request_id = id != NULL;
+    if (id != NULL)
+        header.request_id = *id;
+    header.has_token = token != NULL;
+    if (token != NULL)
+        header.token = bytes_text (token);
+    assert_true (fixture_exchange (&fixture, 1, &header, body, &reply, FIXTURE_WAIT_MS));
+    return (enum status) reply.header.status;
+}
+
+static void test_engine__bad_input_is_refused_with_a_reason (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    struct id id = fixture_id (&fixture, offer.hash);
+    struct bytes empty = BYTES_LITERAL ("\xa0");
+    assert_int_equal (raw_call ("no.Such", &id, NULL, empty), STATUS_UNIMPLEMENTED);
+    assert_true (fixture_reason (&reply, "NO_SUCH_METHOD"));
+    assert_int_equal (raw_call ("reserve.Create", NULL, NULL, empty), STATUS_INVALID_ARGUMENT);
+    assert_true (fixture_reason (&reply, "REQUEST_ID_NEEDED"));
+    assert_int_equal (raw_call ("reserve.Create", &id, "v4.public.nonsense", empty), STATUS_UNAUTHENTICATED);
+    assert_true (fixture_reason (&reply, "BAD_TOKEN"));
+    assert_int_equal (raw_call ("reserve.Create", &id, fixture.admin, empty), STATUS_INVALID_ARGUMENT);
+    assert_true (fixture_reason (&reply, "BAD_REQUEST"));
+    assert_int_equal (
+        raw_call ("reserve.Create", &id, fixture.admin, BYTES_LITERAL ("\xff\x80\0\0\0")), STATUS_INVALID_ARGUMENT);
+    static uint8_t deep[4096];
+    memset (deep, 0x81, sizeof deep); /* arrays in arrays */
+    assert_int_equal (
+        raw_call ("reserve.Create", &id, fixture.admin, bytes_of (deep, sizeof deep)), STATUS_INVALID_ARGUMENT);
+    /* An id that leads to another shard than the body does. */
+    struct id elsewhere = fixture_id (&fixture, offer.hash + 1);
+    struct id reservation = fixture_id (&fixture, offer.hash);
+    assert_int_equal (fixture_book (&fixture, 1, &offer, 1, &elsewhere, &reservation, &reply), STATUS_INVALID_ARGUMENT);
+    assert_true (fixture_reason (&reply, "WRONG_SHARD"));
+    /* The node is as well as before. */
+    book (&offer, 1, STATUS_OK);
+    fixture_close (&fixture);
+}
+
+static void test_engine__a_passed_deadline_is_told (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct request_header header = {
+        .method = BYTES_LITERAL ("health.Check"), .has_remaining_ms = true, .remaining_ms = 0};
+    assert_true (fixture_exchange (&fixture, 1, &header, BYTES_LITERAL ("\xa0"), &reply, FIXTURE_WAIT_MS));
+    assert_int_equal (reply.header.status, STATUS_DEADLINE_EXCEEDED);
+    fixture_close (&fixture);
+}
+
+static void test_engine__rate_limit_tells_when_to_come_back (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture.nodes[1].config.limits.rate_per_s = 1;
+    fixture.nodes[1].config.limits.rate_burst = 2;
+    fixture_start (&fixture, 1);
+    struct request_header header = {.method = BYTES_LITERAL ("health.Check")};
+    enum status last = STATUS_OK;
+    for (int i = 0; i < 3; i++) {
+        assert_true (fixture_exchange (&fixture, 1, &header, BYTES_LITERAL ("\xa0"), &reply, FIXTURE_WAIT_MS));
+        last = (enum status) reply.header.status;
+    }
+    assert_int_equal (last, STATUS_RESOURCE_EXHAUSTED);
+    assert_true (fixture_reason (&reply, "RATE_LIMIT"));
+    assert_true (reply.header.retry_after_ms > 0);
+    fixture_close (&fixture);
+}
+
+static void test_engine__entry_node_answers_for_itself (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct health_request health = {0};
+    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_HEALTH_CHECK, NULL, &health, &reply), STATUS_OK);
+    struct who_request who = {0};
+    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_WHO_AM_I, NULL, &who, &reply), STATUS_OK);
+    struct who_reply me;
+    assert_int_equal (
+        codec_decode (&who_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, NULL, &me, NULL),
+        STATUS_OK);
+    assert_int_equal (me.kind, PRINCIPAL_KIND_API_KEY);
+    assert_true ((me.roles & ROLE_ADMIN) != 0);
+    struct status_request status = {.has_shards = true, .shards = true};
+    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_CLUSTER_STATUS, NULL, &status, &reply), STATUS_OK);
+    struct reflect_request schema = {0};
+    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_REFLECT_SCHEMA, NULL, &schema, &reply), STATUS_OK);
+    assert_true (reply.body_len > 10000);
+    fixture_close (&fixture);
+}
+
+static void test_engine__passwords_are_checked_off_the_log (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    uint32_t hash = placement_hash_user (BYTES_LITERAL ("ada"));
+    struct id id = fixture_id (&fixture, hash);
+    struct register_request new_user = {.login = BYTES_LITERAL (" Ada"), .password = BYTES_LITERAL ("correct horse")};
+    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_REGISTER, &id, &new_user, &reply), STATUS_OK);
+    struct login_request login = {.login = BYTES_LITERAL ("ada"), .password = BYTES_LITERAL ("battery staple")};
+    id = fixture_id (&fixture, hash);
+    assert_int_equal (
+        fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_LOGIN, &id, &login, &reply), STATUS_UNAUTHENTICATED);
+    login.password = BYTES_LITERAL ("correct horse");
+    id = fixture_id (&fixture, hash);
+    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_LOGIN, &id, &login, &reply), STATUS_OK);
+    struct login_reply session;
+    assert_int_equal (
+        codec_decode (&login_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, NULL, &session, NULL),
+        STATUS_OK);
+    assert_true (session.has_access_token && session.has_refresh_token);
+    char token[1100];
+    memcpy (token, session.access_token.data, session.access_token.len);
+    token[session.access_token.len] = '\0';
+    assert_int_equal (raw_call ("auth.WhoAmI", NULL, token, BYTES_LITERAL ("\xa0")), STATUS_OK);
+    /* Password tries of one account run out, whatever the password is. */
+    enum status last = STATUS_OK;
+    for (int i = 0; i < 12 && last != STATUS_RESOURCE_EXHAUSTED; i++) {
+        login.password = BYTES_LITERAL ("guess");
+        id = fixture_id (&fixture, hash);
+        last = fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_LOGIN, &id, &login, &reply);
+    }
+    assert_true (fixture_reason (&reply, "TOO_MANY_ATTEMPTS"));
+    fixture_close (&fixture);
+}
+
+static void test_engine__refuses_what_it_cannot_start_with (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct engine_error error;
+    struct engine *second = NULL;
+    static struct engine_config config;
+    config = fixture.nodes[1].config;
+    assert_false (engine_open (&config, &second, &error));
+    assert_int_equal (error.exit, ENGINE_EXIT_FOLDER);
+    snprintf (config.data, sizeof config.data, "%s/data-other", fixture.dir);
+    assert_false (engine_open (&config, &second, &error));
+    assert_int_equal (error.exit, ENGINE_EXIT_PORT);
+    snprintf (config.secret_path, sizeof config.secret_path, "%s/nowhere", fixture.dir);
+    assert_false (engine_open (&config, &second, &error));
+    assert_int_equal (error.exit, ENGINE_EXIT_KEY);
+    assert_null (second);
+    fixture_stop (&fixture, 1, true);
+    config = fixture.nodes[1].config;
+    config.shards = 5;
+    while (!engine_open (&config, &second, &error) && error.exit == ENGINE_EXIT_PORT)
+        zmq_poll (NULL, 0, 5);
+    assert_int_equal (error.exit, ENGINE_EXIT_FOLDER);
+    assert_non_null (strstr (error.text, "4 shards"));
+    fixture_close (&fixture);
+}
+
+int main (void)
+{
+    event_log_setup (EVENT_LOG_ERROR, 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (test_engine__one_node_books_and_remembers_over_a_restart),
+        cmocka_unit_test (test_engine__the_same_request_id_happens_once),
+        cmocka_unit_test (test_engine__bad_input_is_refused_with_a_reason),
+        cmocka_unit_test (test_engine__a_passed_deadline_is_told),
+        cmocka_unit_test (test_engine__rate_limit_tells_when_to_come_back),
+        cmocka_unit_test (test_engine__entry_node_answers_for_itself),
+        cmocka_unit_test (test_engine__passwords_are_checked_off_the_log),
+        cmocka_unit_test (test_engine__refuses_what_it_cannot_start_with),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
