@@ -72,6 +72,7 @@ struct raft_peer {
     uint64_t round_acked;     /* ReadIndex */
     uint64_t confirm_round;   /* a suspect hears nothing that clears it before this round was confirmed without it */
     uint64_t trusted_session; /* it granted the unanimous election of this leader: suspicion is settled (R12) */
+    uint64_t heard_ms;        /* when it last answered this leader */
     uint64_t progress_ms;     /* when match last advanced, or something was first sent */
     uint64_t check_match;     /* match at the begin of the check-quorum window */
     bool check_waiting;       /* entries were outstanding then */

@@ -34,6 +34,7 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
         peer->required = 0;
     }
     peer->heard = true;
+    peer->heard_ms = raft->now_ms;
     peer->link_down = false;
     maitre_assert (raft->role == RAFT_LEADER);
     return peer;

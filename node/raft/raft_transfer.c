@@ -1,10 +1,14 @@
 /* Leadership transfer (thesis 3.10): proposals stop, the target catches up, TimeoutNow, or the leader gives up (R15). */
 #include "node/raft/raft_internal.h"
 
+#define SILENT_HEARTBEATS 4 /* who has not answered for so many is no target: proposals would stop for nothing */
+
 static bool eligible (const struct raft *raft, uint32_t member)
 {
     const struct raft_peer *peer = &raft->peers[member];
     maitre_assert (member < raft->configuration.count);
+    if (raft->now_ms - peer->heard_ms > (uint64_t) SILENT_HEARTBEATS * raft->options.heartbeat_ms)
+        return false;
     return (int) member != raft->self && raft_in_half (raft, member, RAFT_VOTER) && !peer->suspect && !peer->amnesia &&
            !peer->link_down && peer->session != 0 && peer->state == RAFT_PEER_REPLICATE;
 }
