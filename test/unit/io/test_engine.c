@@ -224,7 +224,7 @@ static void test_engine__refuses_what_it_cannot_start_with (void **state)
 
 int main (void)
 {
-    event_log_setup (EVENT_LOG_ERROR, 0);
+    event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_engine__one_node_books_and_remembers_over_a_restart),
         cmocka_unit_test (test_engine__the_same_request_id_happens_once),

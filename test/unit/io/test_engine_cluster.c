@@ -1,0 +1,252 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "test/support/engine_fixture.h"
+
+static struct fixture fixture; /* large; one test at a time */
+static struct fixture_reply reply;
+
+static enum status book (uint32_t node, const struct fixture_offer *offer, uint64_t bucket)
+{
+    struct id id = fixture_id (&fixture, offer->hash), reservation = fixture_id (&fixture, offer->hash);
+    return fixture_book (&fixture, node, offer, bucket, &id, &reservation, &reply);
+}
+
+/* The leader of a shard by a node's own word; 0: none known. */
+static uint32_t leader_of (uint32_t node, uint32_t shard)
+{
+    struct where_request where = {.has_shard = true, .shard = shard};
+    struct where_reply place;
+    uint8_t memory[1024];
+    struct arena arena;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_WHERE, NULL, &where, &reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&where_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &place, NULL),
+        STATUS_OK);
+    return (uint32_t) place.leader;
+}
+
+static uint32_t wait_leader (uint32_t node, uint32_t shard, uint32_t not_node)
+{
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    uint32_t leader;
+    while ((leader = leader_of (node, shard)) == 0 || leader == not_node) {
+        assert_true (fixture_mono_ms () < until);
+        zmq_poll (NULL, 0, 5);
+    }
+    return leader;
+}
+
+static void test_engine_cluster__any_node_answers_and_names_the_leader (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 4);
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    for (uint32_t node = 1; node <= 3; node++) {
+        assert_int_equal (book (node, &offer, node), STATUS_OK);
+        uint32_t leader = leader_of (node, placement_shard (offer.hash, 4));
+        if (leader == node)
+            assert_false (reply.header.has_leader);
+    }
+    for (uint32_t node = 1; node <= 3; node++)
+        assert_int_equal (book (node, &offer, 2), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
+static void test_engine_cluster__one_hop_only (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 4);
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    uint32_t shard = placement_shard (offer.hash, 4);
+    uint32_t leader = wait_leader (1, shard, 0);
+    uint32_t other = leader % 3 + 1;
+    wait_leader (other, shard, 0);
+    struct catalog_get_request get = {.id = offer.offer};
+    uint8_t body[64];
+    size_t len;
+    assert_int_equal (codec_encode (&catalog_get_request_type, &get, body, sizeof body, &len), STATUS_OK);
+    struct request_header header = {.method = BYTES_LITERAL ("catalog.Get"), .has_hops = true, .hops = 1};
+    assert_true (fixture_exchange (&fixture, other, &header, bytes_of (body, len), &reply, FIXTURE_WAIT_MS));
+    assert_int_equal (reply.header.status, STATUS_UNAVAILABLE);
+    assert_true (fixture_reason (&reply, "NOT_LEADER"));
+    assert_true (reply.header.has_leader);
+    assert_true (bytes_equal (
+        reply.header.leader, bytes_text (fixture.nodes[1].config.nodes.nodes[leader - 1].client_endpoint)));
+    fixture_close (&fixture);
+}
+
+static void test_engine_cluster__leadership_moves_on_request (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 4);
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    uint32_t shard = placement_shard (offer.hash, 4);
+    uint32_t leader = wait_leader (1, shard, 0);
+    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = leader % 3 + 1};
+    enum status status;
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    do
+        status = fixture_call (&fixture, 1, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
+    while (status != STATUS_OK && fixture_mono_ms () < until);
+    assert_int_equal (status, STATUS_OK);
+    assert_int_equal (wait_leader (leader, shard, leader), leader % 3 + 1);
+    for (uint32_t node = 1; node <= 3; node++)
+        assert_int_equal (book (node, &offer, node), STATUS_OK);
+    fixture_close (&fixture);
+}
+
+static void test_engine_cluster__survives_any_one_node (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 4);
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    uint64_t bucket = 0;
+    for (uint32_t node = 1; node <= 3; node++) {
+        fixture_stop (&fixture, node, node != 2);
+        for (uint32_t other = 1; other <= 3; other++) {
+            if (other != node)
+                assert_int_equal (book (other, &offer, bucket++), STATUS_OK);
+        }
+        fixture_start (&fixture, node);
+        assert_int_equal (book (node, &offer, bucket++), STATUS_OK);
+    }
+    for (uint64_t taken = 0; taken < bucket; taken++)
+        assert_int_equal (book (1 + (uint32_t) taken % 3, &offer, taken), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
+static size_t list_page (uint32_t node, uint64_t size, uint8_t *token, size_t *token_len)
+{
+    static uint8_t memory[4 * 1024 * 1024];
+    struct arena arena;
+    struct catalog_list_request list = {.has_page_size = true,
+        .page_size = size,
+        .has_page_token = *token_len > 0,
+        .page_token = bytes_of (token, *token_len)};
+    struct catalog_list_reply page;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CATALOG_LIST, NULL, &list, &reply), STATUS_OK);
+    assert_int_equal (codec_decode (&catalog_list_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT,
+                          &arena, &page, NULL),
+        STATUS_OK);
+    *token_len = page.has_page_token ? page.page_token.len : 0;
+    if (*token_len > 0)
+        memcpy (token, page.page_token.data, *token_len);
+    return page.offers_count;
+}
+
+static void test_engine_cluster__lists_merge_all_shards_page_by_page (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 16);
+    fixture_start_all (&fixture);
+    for (int i = 0; i < 30; i++) {
+        char group[16];
+        snprintf (group, sizeof group, "group %d", i);
+        fixture_offer_new (&fixture, 1 + (uint32_t) i % 3, group, 1);
+    }
+    static const uint64_t sizes[] = {1, 4, 7, 30, 1000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint8_t token[600];
+        size_t token_len = 0, total = 0, pages = 0;
+        do {
+            size_t count = list_page (1 + (uint32_t) (i % 3), sizes[i], token, &token_len);
+            assert_true (count <= sizes[i]);
+            total += count;
+            pages++;
+        } while (token_len > 0 && pages < 100);
+        assert_int_equal (total, 30);
+    }
+    fixture_close (&fixture);
+}
+
+static void test_engine_cluster__a_node_far_behind_is_filled_by_snapshots (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 2);
+    for (uint32_t node = 1; node <= 3; node++)
+        fixture.nodes[node].config.limits.flush_ms = 20;
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    fixture_stop (&fixture, 3, true);
+    for (uint64_t bucket = 0; bucket < 300; bucket++)
+        assert_int_equal (book (1 + (uint32_t) bucket % 2, &offer, bucket), STATUS_OK);
+    /* Two rounds of write-back later the logs no longer reach back to where node 3 stopped. */
+    for (uint64_t bucket = 300; bucket < 330; bucket++) {
+        zmq_poll (NULL, 0, 30);
+        assert_int_equal (book (1, &offer, bucket), STATUS_OK);
+    }
+    fixture_start (&fixture, 3);
+    /* It must hold everything by itself: with node 1 down it is half of the majority. */
+    assert_int_equal (book (3, &offer, 1000), STATUS_OK);
+    fixture_stop (&fixture, 1, false);
+    assert_int_equal (book (3, &offer, 1001), STATUS_OK);
+    for (uint64_t bucket = 0; bucket < 330; bucket += 7)
+        assert_int_equal (book (3, &offer, bucket), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
+static void test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 2);
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    for (uint32_t node = 1; node <= 3; node++)
+        assert_int_equal (book (node, &offer, node), STATUS_OK);
+    fixture_stop (&fixture, 3, true);
+    char command[160];
+    snprintf (command, sizeof command, "rm -rf %s/data-3", fixture.dir);
+    assert_int_equal (system (command), 0);
+    fixture_start (&fixture, 3);
+    assert_int_equal (book (1, &offer, 10), STATUS_OK);
+    /* With node 2 gone nobody may count the empty node 3: no majority, so no answer but "unavailable". */
+    fixture_stop (&fixture, 2, true);
+    struct reserve_item item = {.offer = offer.offer, .first = 11};
+    struct reserve_create_request request = {
+        .reservation = fixture_id (&fixture, offer.hash), .mode = RESERVE_MODE_BOOK, .items = &item, .items_count = 1};
+    uint8_t body[256];
+    size_t len;
+    assert_int_equal (codec_encode (&reserve_create_request_type, &request, body, sizeof body, &len), STATUS_OK);
+    struct request_header header = {.method = BYTES_LITERAL ("reserve.Create"),
+        .has_request_id = true,
+        .request_id = fixture_id (&fixture, offer.hash),
+        .has_token = true,
+        .token = bytes_text (fixture.admin),
+        .has_remaining_ms = true,
+        .remaining_ms = 1500};
+    uint64_t until = fixture_mono_ms () + 2000; /* longer than any election takes */
+    while (fixture_mono_ms () < until) {
+        if (fixture_exchange (&fixture, 1, &header, bytes_of (body, len), &reply, 3000))
+            assert_int_not_equal (reply.header.status, STATUS_OK);
+        zmq_poll (NULL, 0, 20);
+    }
+    fixture_start (&fixture, 2);
+    assert_int_equal (book (1, &offer, 12), STATUS_OK);
+    assert_int_equal (book (1, &offer, 1), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
+int main (void)
+{
+    event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (test_engine_cluster__any_node_answers_and_names_the_leader),
+        cmocka_unit_test (test_engine_cluster__one_hop_only),
+        cmocka_unit_test (test_engine_cluster__leadership_moves_on_request),
+        cmocka_unit_test (test_engine_cluster__survives_any_one_node),
+        cmocka_unit_test (test_engine_cluster__lists_merge_all_shards_page_by_page),
+        cmocka_unit_test (test_engine_cluster__a_node_far_behind_is_filled_by_snapshots),
+        cmocka_unit_test (test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
