@@ -8,7 +8,10 @@
 
 static int run_group (struct cli *cli);
 
+static int run_status (struct cli *cli);
+
 static const struct cli_command commands[] = {
+    {"status", "the cluster's health at a glance (cluster status)", run_status},
     {"auth", "users, roles and API keys", run_group},
     {"catalog", "providers, offers, prices, capacities", run_group},
     {"avail", "what is free", run_group},
@@ -27,6 +30,13 @@ static const char *group; /* the first word, for run_group */
 static int run_group (struct cli *cli)
 {
     return cli_verb (cli, group);
+}
+
+static int run_status (struct cli *cli)
+{
+    cli->argv--; /* the word itself is the verb */
+    cli->argc++;
+    return cli_verb (cli, "cluster");
 }
 
 static void print_usage (FILE *out)
