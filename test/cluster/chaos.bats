@@ -3,8 +3,10 @@
 # scripts/chaos smoke, and that what judges its history would see a loss.
 load helpers
 
-teardown_file() { cluster_end; }
-teardown() { show_logs; }
+teardown() {
+  show_logs
+  cluster_end
+}
 
 @test "20 s of kills under load: nothing acknowledged is lost, no slot given twice" {
   run --separate-stderr "$ROOT/scripts/chaos" smoke --seconds 20 --seed "${MAITRED_CHAOS_SEED:-$RANDOM}" --bin "$BIN"
