@@ -170,7 +170,8 @@ static void replicate (struct raft *raft, uint32_t member, struct raft_effects *
     if (peer->link_down || peer->state == RAFT_PEER_SNAPSHOT)
         return;
     if (peer->next <= raft->log.snapshot_index) {
-        if (peer->session != 0 && !peer->probe_sent) /* only to somebody who is there */
+        bool there = peer->session != 0 && raft->now_ms - peer->heard_ms < raft->options.election_min_ms;
+        if (there && !peer->probe_sent)
             raft_snapshot_want (raft, member, effects);
         return;
     }

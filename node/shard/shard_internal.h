@@ -60,6 +60,7 @@ struct snapshot_out {
     uint64_t index, index_term;
     struct raft_configuration members;
     uint64_t acked, next;
+    unsigned repeats; /* acknowledgements since the last progress that ask for `acked` */
     bool read_last;
     uint64_t progress_ms, sent_ms;
     struct snapshot_out_chunk window[SNAPSHOT_WINDOW_CHUNKS];

@@ -87,10 +87,12 @@ static bool chunk_read (struct shard *self, struct snapshot_out *out)
     return true;
 }
 
-/* Reads and sends as far as the window is open. */
+/* Reads and sends as far as the window is open. The first chunk goes alone: whoever refuses a later one has lost the
+ * transfer, and did not just hear of it in the wrong order. */
 static void out_fill (struct shard *self, struct snapshot_out *out)
 {
-    while (!out->read_last && out->next < out->acked + SNAPSHOT_WINDOW_CHUNKS) {
+    uint64_t window = out->acked == 0 ? 1 : SNAPSHOT_WINDOW_CHUNKS;
+    while (!out->read_last && out->next < out->acked + window) {
         if (!chunk_read (self, out)) {
             shard_fail (self, "the state could not be read for a snapshot");
             return;
@@ -131,7 +133,9 @@ static void out_pump (struct shard *self, struct snapshot_out *out)
         out_end (self, out, false);
         return;
     }
-    if (out->acked < out->next && self->now_ms >= out->sent_ms + SNAPSHOT_RESEND_MS) {
+    bool gap = out->repeats == 2; /* later chunks arrive, this one does not */
+    if (out->acked < out->next && (gap || self->now_ms >= out->sent_ms + SNAPSHOT_RESEND_MS)) {
+        out->repeats += gap;
         for (uint64_t sequence = out->acked; sequence < out->next; sequence++)
             chunk_emit (self, out, sequence);
         out->sent_ms = self->now_ms;
@@ -167,7 +171,10 @@ void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack)
     }
     if (ack->sequence > out->acked && ack->sequence <= out->next) {
         out->acked = ack->sequence;
+        out->repeats = 0;
         out->progress_ms = self->now_ms;
+    } else if (ack->sequence == out->acked && out->repeats < 2) {
+        out->repeats++;
     }
 }
 

@@ -1,0 +1,702 @@
+/* A replica behind the log is filled by a snapshot, whatever the network does, and nobody is harmed by one that fails. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "schemas/runtime/checksum.h"
+#include "test/support/shard_world.h"
+
+static struct shard_world world, *const w = &world;
+static struct id offer;
+static uint32_t behind; /* the node that needs a snapshot */
+
+static uint64_t book (uint32_t node)
+{
+    return shard_world_book (w, node, &offer, 5, RESERVE_MODE_BOOK, NULL);
+}
+
+static void book_many (unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal (shard_world_wait (w, book (shard_world_elect (w)))->status, STATUS_OK);
+}
+
+/* Lets a follower miss 30 bookings that the others cut off their logs; it is then started again, but not yet heard. */
+static void leave_behind (uint32_t nodes)
+{
+    shard_world_init (w, &(struct shard_world_options){.nodes = nodes});
+    offer = shard_world_offer (w, 100000);
+    w->chunk_bytes = 512;
+    behind = shard_world_leader (w) % nodes + 1;
+    shard_world_crash (w, behind);
+    book_many (30);
+    shard_world_run (w, 100);
+    for (uint32_t node = 1; node <= nodes; node++) {
+        if (node != behind)
+            shard_world_write_back (w, node, 0);
+    }
+    shard_world_run (w, 20);
+    book_many (3);
+    w->no_links = true; /* its first word is the answer to a heartbeat */
+    shard_world_start (w, behind);
+    w->no_links = false;
+}
+
+static int set_up (void **state)
+{
+    (void) state;
+    leave_behind (3);
+    return 0;
+}
+
+static int set_up_five (void **state)
+{
+    (void) state;
+    leave_behind (5);
+    return 0;
+}
+
+static int tear_down (void **state)
+{
+    (void) state;
+    shard_world_close (w);
+    return 0;
+}
+
+static bool caught_up (void)
+{
+    return w->nodes[behind].shard != NULL && w->nodes[behind].installs > 0 &&
+           shard_world_status (w, behind).applied_index >= 34;
+}
+
+static void wait_until (bool (*done) (void), unsigned ms)
+{
+    for (unsigned i = 0; i < ms && !done (); i++)
+        shard_world_run (w, 1);
+    assert_true (done ());
+}
+
+static void settle (uint64_t expected)
+{
+    shard_world_settle (w);
+    assert_int_equal (shard_world_bucket (w, behind, &offer, 5).confirmed, expected);
+    for (uint32_t node = 1; node <= w->options.nodes; node++) {
+        assert_int_equal (w->nodes[node].snapshots_open, 0);
+        assert_false (w->nodes[node].receiving);
+    }
+}
+
+/* ---- counting and spoiling */
+
+static unsigned sent[64]; /* chunks by sequence */
+static unsigned acks, installed_acks, refusals;
+static uint64_t window_max, sent_next, acked;
+
+static void note (const struct snapshot_chunk *chunk)
+{
+    if (chunk->sequence < 64)
+        sent[chunk->sequence]++;
+    if (chunk->sequence + 1 > sent_next)
+        sent_next = chunk->sequence + 1;
+    if (sent_next - acked > window_max)
+        window_max = sent_next - acked;
+    assert_true (chunk->data.len <= SHARD_CHUNK_BYTES);
+}
+
+static bool count_chunks (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
+{
+    (void) in, (void) from, (void) to;
+    note (chunk);
+    return true;
+}
+
+static bool count_acks (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_ack *ack)
+{
+    (void) in, (void) from, (void) to;
+    acks++;
+    installed_acks += ack->installed;
+    refusals += !ack->ok;
+    if (ack->sequence > acked)
+        acked = ack->sequence;
+    return true;
+}
+
+static void count (void)
+{
+    memset (sent, 0, sizeof sent);
+    acks = installed_acks = refusals = 0;
+    window_max = sent_next = acked = 0;
+    w->on_chunk = count_chunks;
+    w->on_ack = count_acks;
+}
+
+static void test_shard_snapshot__fills_a_replica_that_the_log_does_not_reach (void **state)
+{
+    (void) state;
+    count ();
+    wait_until (caught_up, 3000);
+    assert_int_equal (w->nodes[behind].installs, 1);
+    assert_in_range (sent_next, 8, 60);
+    for (unsigned i = 0; i < sent_next; i++)
+        assert_int_equal (sent[i], 1);
+    assert_in_range (window_max, 2, 4); /* the sender's memory */
+    assert_int_equal (installed_acks, 1);
+    assert_int_equal (refusals, 0);
+    assert_true (shard_world_status (w, behind).snapshot_index > 30);
+    settle (33);
+}
+
+static void test_shard_snapshot__a_filled_replica_restarts_and_votes (void **state)
+{
+    (void) state;
+    wait_until (caught_up, 3000);
+    shard_world_crash (w, behind);
+    shard_world_start (w, behind);
+    assert_true (shard_world_status (w, behind).applied_index > 30);
+    shard_world_run (w, 300);
+    uint32_t leader = shard_world_leader (w), third = 6 - leader - behind;
+    shard_world_crash (w, third);
+    book_many (5); /* it is a majority's half */
+    shard_world_crash (w, leader);
+    shard_world_start (w, third);
+    book_many (5);
+    settle (43);
+}
+
+static void test_shard_snapshot__writes_go_on_meanwhile (void **state)
+{
+    (void) state;
+    w->delay_ms = 40;
+    unsigned done = 0;
+    while (!caught_up ()) {
+        book_many (1);
+        done++;
+    }
+    assert_true (done > 3);
+    settle (33 + done);
+}
+
+/* ---- what the network does */
+
+static void test_shard_snapshot__lost_chunks_come_again (void **state)
+{
+    (void) state;
+    w->drop = 300;
+    wait_until (caught_up, 60000);
+    settle (33);
+}
+
+static void test_shard_snapshot__repeated_and_reordered_chunks_do_no_harm (void **state)
+{
+    (void) state;
+    w->twice = 600;
+    w->delay_ms = 30;
+    wait_until (caught_up, 60000);
+    settle (33);
+}
+
+static uint64_t spoiled;
+
+static bool spoil (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
+{
+    static uint8_t copy[SHARD_CHUNK_BYTES];
+    (void) in, (void) from, (void) to;
+    note (chunk);
+    if (chunk->data.len == 0 || sent[chunk->sequence] > 1)
+        return true;
+    memcpy (copy, chunk->data.data, chunk->data.len); /* each chunk once */
+    copy[chunk->data.len / 2] ^= 0x10;
+    chunk->data.data = copy;
+    spoiled++;
+    return true;
+}
+
+static void test_shard_snapshot__damaged_chunks_are_taken_only_when_they_are_whole (void **state)
+{
+    (void) state;
+    count ();
+    spoiled = 0;
+    w->on_chunk = spoil;
+    wait_until (caught_up, 60000);
+    assert_true (spoiled > 3);
+    assert_int_equal (refusals, 0);
+    settle (33);
+}
+
+static bool lose_installed (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_ack *ack)
+{
+    (void) in, (void) from, (void) to;
+    installed_acks += ack->installed;
+    return !ack->installed || installed_acks > 2;
+}
+
+static bool nobody_sends (void)
+{
+    for (uint32_t node = 1; node <= 3; node++) {
+        if (w->nodes[node].shard != NULL && shard_world_status (w, node).sending_snapshot)
+            return false;
+    }
+    return true;
+}
+
+static void test_shard_snapshot__a_lost_last_acknowledgement_is_repeated (void **state)
+{
+    (void) state;
+    count ();
+    w->on_ack = lose_installed;
+    wait_until (caught_up, 5000);
+    assert_false (nobody_sends ());
+    wait_until (nobody_sends, 5000);
+    assert_in_range (installed_acks, 2, 5);
+    assert_int_equal (w->nodes[behind].installs, 1);
+    settle (33);
+}
+
+/* ---- nodes that come and go */
+
+static bool receiving (void)
+{
+    return w->nodes[behind].receiving && w->nodes[behind].incoming.len > 1500;
+}
+
+static void slow_down (void)
+{
+    w->delay_ms = 30;
+    wait_until (receiving, 10000);
+}
+
+static void test_shard_snapshot__a_receiver_that_restarts_is_sent_a_new_one (void **state)
+{
+    (void) state;
+    for (unsigned i = 0; i < 3; i++) {
+        slow_down ();
+        shard_world_crash (w, behind);
+        shard_world_run (w, 20);
+        shard_world_start (w, behind);
+    }
+    wait_until (caught_up, 20000);
+    settle (33);
+}
+
+static void test_shard_snapshot__a_sender_that_crashes_is_replaced (void **state)
+{
+    (void) state;
+    slow_down ();
+    uint32_t leader = shard_world_leader (w);
+    shard_world_crash (w, leader);
+    shard_world_run (w, 5);
+    w->delay_ms = 3;
+    wait_until (caught_up, 20000);
+    assert_int_not_equal (shard_world_leader (w), leader);
+    settle (33);
+}
+
+static void test_shard_snapshot__a_leader_that_steps_down_stops_sending (void **state)
+{
+    (void) state;
+    slow_down ();
+    uint32_t leader = shard_world_leader (w), third = 6 - leader - behind;
+    shard_world_event (w, leader, (struct shard_event){.type = SHARD_EVENT_TRANSFER, .transfer_node = third});
+    for (unsigned i = 0; i < 2000 && shard_world_leader (w) != third; i++)
+        shard_world_run (w, 1);
+    assert_int_equal (shard_world_leader (w), third);
+    shard_world_run (w, 5);
+    assert_int_equal (w->nodes[leader].snapshots_open, 0);
+    wait_until (caught_up, 20000);
+    settle (33);
+}
+
+static void test_shard_snapshot__a_transfer_without_progress_is_given_up_and_begun_again (void **state)
+{
+    (void) state;
+    slow_down ();
+    uint32_t leader = shard_world_leader (w);
+    w->no_links = true;
+    shard_world_isolate (w, behind, true);
+    shard_world_run (w, 9000);
+    assert_true (shard_world_status (w, leader).sending_snapshot);
+    shard_world_run (w, 3000);
+    assert_false (shard_world_status (w, leader).sending_snapshot);
+    assert_int_equal (w->nodes[leader].snapshots_open, 0);
+    shard_world_isolate (w, behind, false);
+    wait_until (caught_up, 20000);
+    settle (33);
+}
+
+static void test_shard_snapshot__a_receiver_forgets_what_nobody_goes_on_with (void **state)
+{
+    (void) state;
+    slow_down ();
+    w->no_links = true;
+    shard_world_isolate (w, behind, true);
+    shard_world_run (w, 29000);
+    assert_true (w->nodes[behind].receiving);
+    shard_world_run (w, 2500);
+    assert_false (w->nodes[behind].receiving);
+    shard_world_isolate (w, behind, false);
+    wait_until (caught_up, 20000);
+    settle (33);
+}
+
+static bool refuse_once (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_ack *ack)
+{
+    (void) in, (void) from, (void) to;
+    if (refusals < 2 && ack->sequence == 3) {
+        ack->ok = false;
+        refusals++;
+    }
+    return true;
+}
+
+static void test_shard_snapshot__a_refused_transfer_is_begun_again (void **state)
+{
+    (void) state;
+    count ();
+    w->on_ack = refuse_once;
+    uint64_t opened = w->nodes[shard_world_leader (w)].snapshots_opened;
+    wait_until (caught_up, 20000);
+    assert_int_equal (refusals, 2);
+    assert_true (w->nodes[shard_world_leader (w)].snapshots_opened >= opened + 2);
+    settle (33);
+}
+
+/* ---- the log overtakes the snapshot */
+
+static bool no_chunks (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
+{
+    (void) in, (void) from, (void) to;
+    return chunk->sequence < 2;
+}
+
+/* Another leader still has the log that the first one cut: its entries bring the replica past the snapshot. */
+static void test_shard_snapshot__a_replica_that_the_log_brought_on_needs_no_more_of_it (void **state)
+{
+    (void) state;
+    shard_world_close (w);
+    shard_world_init (w, NULL);
+    offer = shard_world_offer (w, 100000);
+    w->chunk_bytes = 512;
+    uint32_t leader = shard_world_leader (w), third;
+    behind = leader % 3 + 1;
+    third = 6 - leader - behind;
+    shard_world_crash (w, behind);
+    book_many (30);
+    shard_world_run (w, 50);
+    shard_world_write_back (w, leader, 0); /* not the third */
+    shard_world_start (w, behind);
+    w->on_chunk = no_chunks;
+    shard_world_run (w, 500);
+    assert_true (w->nodes[behind].receiving);
+    assert_true (shard_world_status (w, leader).sending_snapshot);
+    shard_world_event (w, leader, (struct shard_event){.type = SHARD_EVENT_TRANSFER, .transfer_node = third});
+    shard_world_run (w, 500);
+    assert_int_equal (shard_world_leader (w), third);
+    assert_true (shard_world_status (w, behind).applied_index > 30);
+    assert_int_equal (w->nodes[behind].installs, 0);
+    shard_world_event (w, third, (struct shard_event){.type = SHARD_EVENT_TRANSFER, .transfer_node = leader});
+    shard_world_run (w, 500);
+    shard_world_run (w, 30000); /* the receiver lets go of what it had */
+    assert_int_equal (w->nodes[behind].installs, 0);
+    settle (30);
+}
+
+/* ---- chunks that no correct leader sends */
+
+static struct snapshot_member members[3];
+
+static struct snapshot_chunk forged (void)
+{
+    struct shard_status status = shard_world_status (w, behind);
+    for (uint32_t node = 1; node <= 3; node++)
+        members[node - 1] =
+            (struct snapshot_member){.replica = SHARD_WORLD_REPLICA (node), .node = node, .role = RAFT_VOTER};
+    struct snapshot_chunk chunk = {.shard = WORLD_SHARD,
+        .from = SHARD_WORLD_REPLICA (status.leader_node),
+        .to = SHARD_WORLD_REPLICA (behind),
+        .term = status.term,
+        .snapshot = UINT64_C (1) << 60,
+        .index = status.last_index + 1000,
+        .index_term = status.term,
+        .has_members = true,
+        .members = members,
+        .members_count = 3,
+        .data = BYTES_LITERAL ("x")};
+    chunk.checksum = checksum64 (0, chunk.data);
+    return chunk;
+}
+
+static void step_chunk (const struct snapshot_chunk *chunk)
+{
+    shard_world_event (w, behind, (struct shard_event){.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = chunk});
+    shard_world_run (w, 1);
+    assert_non_null (w->nodes[behind].shard);
+    assert_false (w->nodes[behind].receiving);
+}
+
+static void test_shard_snapshot__forged_chunks_are_dropped (void **state)
+{
+    (void) state;
+    wait_until (caught_up, 3000);
+    shard_world_run (w, 1000);
+    struct snapshot_chunk chunk = forged ();
+    chunk.to++;
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.term--; /* an old leader's */
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.term++; /* one we have not heard of: its snapshot could not be restarted from */
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.index_term = 0;
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.index_term = chunk.term + 1;
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.checksum++;
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.sequence = 1; /* no beginning */
+    chunk.checksum = checksum64 (1, chunk.data);
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.members_count = 0;
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.has_members = false;
+    step_chunk (&chunk);
+    for (uint64_t role = 0; role <= 7; role++) { /* no voter, impossible roles */
+        chunk = forged ();
+        members[0].role = members[1].role = members[2].role = role;
+        if (role == 0 || role == RAFT_LEARNER || role == (RAFT_VOTER | RAFT_LEARNER) || role == 2)
+            step_chunk (&chunk);
+    }
+    chunk = forged ();
+    members[1].replica = members[0].replica;
+    step_chunk (&chunk);
+    chunk = forged ();
+    members[1].node = 0;
+    step_chunk (&chunk);
+    chunk = forged ();
+    chunk.to = SHARD_WORLD_REPLICA (shard_world_leader (w)); /* a leader takes none */
+    shard_world_event (
+        w, shard_world_leader (w), (struct shard_event){.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = &chunk});
+    settle (33);
+}
+
+/* A late repeat of an earlier transfer's first chunk must not push the present one aside. */
+static struct snapshot_chunk first_chunk;
+static struct snapshot_member first_members[16];
+static uint8_t first_data[SHARD_CHUNK_BYTES];
+static bool have_first;
+
+static bool keep_first (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
+{
+    (void) in, (void) from, (void) to;
+    if (have_first || chunk->sequence != 0)
+        return true;
+    first_chunk = *chunk;
+    memcpy (first_members, chunk->members, chunk->members_count * sizeof *first_members);
+    memcpy (first_data, chunk->data.data, chunk->data.len);
+    first_chunk.members = first_members;
+    first_chunk.data.data = first_data;
+    have_first = true;
+    return true;
+}
+
+static void test_shard_snapshot__a_late_chunk_of_an_earlier_transfer_changes_nothing (void **state)
+{
+    (void) state;
+    have_first = false;
+    w->on_chunk = keep_first;
+    slow_down ();
+    assert_true (have_first);
+    shard_world_crash (w, behind); /* the leader begins a second transfer */
+    shard_world_run (w, 10);
+    shard_world_start (w, behind);
+    slow_down ();
+    size_t len = w->nodes[behind].incoming.len;
+    shard_world_event (w, behind, (struct shard_event){.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = &first_chunk});
+    assert_true (w->nodes[behind].receiving);
+    assert_true (w->nodes[behind].incoming.len >= len);
+    wait_until (caught_up, 20000);
+    settle (33);
+}
+
+/* ---- disks that fail */
+
+static void assert_ends (uint32_t node, const char *what)
+{
+    for (unsigned i = 0; i < 5000 && !w->nodes[node].fatal; i++)
+        shard_world_run (w, 1);
+    assert_true (w->nodes[node].fatal);
+    assert_non_null (strstr (w->nodes[node].fatal_reason, what));
+    w->fail_open = w->fail_next = w->fail_begin = w->fail_chunk = w->fail_finish = false;
+    shard_world_run (w, 50);
+    if (w->nodes[node].shard == NULL)
+        shard_world_start (w, node);
+    wait_until (caught_up, 20000);
+    settle (33);
+}
+
+static void test_shard_snapshot__a_state_that_does_not_open_ends_the_sender (void **state)
+{
+    (void) state;
+    w->fail_open = true;
+    assert_ends (shard_world_leader (w), "opened");
+}
+
+static void test_shard_snapshot__a_state_that_does_not_read_ends_the_sender (void **state)
+{
+    (void) state;
+    w->fail_next = true;
+    assert_ends (shard_world_leader (w), "read");
+}
+
+static void test_shard_snapshot__no_room_ends_the_receiver (void **state)
+{
+    (void) state;
+    w->fail_begin = true;
+    assert_ends (behind, "room");
+}
+
+static void test_shard_snapshot__a_chunk_that_cannot_be_stored_ends_the_receiver (void **state)
+{
+    (void) state;
+    w->fail_chunk = true;
+    assert_ends (behind, "stored");
+}
+
+static void test_shard_snapshot__a_snapshot_that_cannot_be_kept_ends_the_receiver (void **state)
+{
+    (void) state;
+    w->fail_finish = true;
+    assert_ends (behind, "durable");
+}
+
+/* ---- several at once, and everything at once */
+
+static void test_shard_snapshot__two_replicas_are_filled_at_the_same_time (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_leader (w), second = 0;
+    for (uint32_t node = 1; node <= 5; node++) {
+        if (node != leader && node != behind)
+            second = node;
+    }
+    shard_world_crash (w, behind);
+    shard_world_crash (w, second);
+    book_many (20);
+    shard_world_run (w, 100);
+    shard_world_write_back (w, leader, 0);
+    w->delay_ms = 10;
+    shard_world_start (w, behind);
+    shard_world_start (w, second);
+    for (unsigned i = 0; i < 500 && w->nodes[leader].snapshots_open < 2; i++)
+        shard_world_run (w, 1);
+    assert_int_equal (w->nodes[leader].snapshots_open, 2);
+    wait_until (caught_up, 60000);
+    settle (53);
+}
+
+static uint64_t chance (uint64_t bound)
+{
+    static uint64_t x = 362436069;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return x % bound;
+}
+
+static void churn (uint64_t seed)
+{
+    shard_world_close (w);
+    shard_world_init (w, &(struct shard_world_options){.nodes = 4, .learners = 1, .seed = seed});
+    offer = shard_world_offer (w, 100000);
+    w->chunk_bytes = 2000 + (uint32_t) chance (30000);
+    for (unsigned ms = 0; ms < 4000; ms++) {
+        uint32_t node = 1 + (uint32_t) chance (4), leader = shard_world_leader (w);
+        bool up = w->nodes[node].shard != NULL;
+        if (chance (8) == 0 && leader != 0)
+            book (leader);
+        if (chance (30) == 0 && up && shard_world_status (w, node).applied_index > 0)
+            shard_world_write_back (w, node, 0);
+        if (chance (100) == 0)
+            up ? shard_world_crash (w, node) : shard_world_start (w, node);
+        if (chance (150) == 0)
+            shard_world_isolate (w, node, chance (2) == 0);
+        if (chance (200) == 0) {
+            w->drop = (uint32_t) chance (250);
+            w->twice = (uint32_t) chance (250);
+            w->delay_ms = 1 + (uint32_t) chance (25);
+            w->persist_ms = 1 + (uint32_t) chance (25);
+        }
+        shard_world_run (w, 1);
+    }
+    behind = 4;
+    shard_world_settle (w);
+}
+
+static void test_shard_snapshot__states_stay_equal_whatever_happens (void **state)
+{
+    (void) state;
+    const char *wanted = getenv ("SHARD_SEEDS"); /* more of them, by hand */
+    uint64_t seeds = wanted != NULL ? strtoull (wanted, NULL, 10) : 20, installs = 0, booked = 0;
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        churn (seed);
+        for (uint32_t node = 1; node <= 4; node++)
+            installs += w->nodes[node].installs;
+        booked += shard_world_bucket (w, 4, &offer, 5).confirmed;
+        assert_true (shard_world_bucket (w, 4, &offer, 5).confirmed + 2 >= shard_world_answered (w, STATUS_OK));
+    }
+    print_message ("%lu bookings, %lu snapshots installed\n", (unsigned long) booked, (unsigned long) installs);
+    assert_true (installs >= seeds && booked >= 20 * seeds);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__fills_a_replica_that_the_log_does_not_reach, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__a_filled_replica_restarts_and_votes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__writes_go_on_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__lost_chunks_come_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__repeated_and_reordered_chunks_do_no_harm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__damaged_chunks_are_taken_only_when_they_are_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_lost_last_acknowledgement_is_repeated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_receiver_that_restarts_is_sent_a_new_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__a_sender_that_crashes_is_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_leader_that_steps_down_stops_sending, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_transfer_without_progress_is_given_up_and_begun_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_receiver_forgets_what_nobody_goes_on_with, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__a_refused_transfer_is_begun_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_replica_that_the_log_brought_on_needs_no_more_of_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__forged_chunks_are_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_late_chunk_of_an_earlier_transfer_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_state_that_does_not_open_ends_the_sender, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_state_that_does_not_read_ends_the_sender, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__no_room_ends_the_receiver, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_chunk_that_cannot_be_stored_ends_the_receiver, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_snapshot_that_cannot_be_kept_ends_the_receiver, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__two_replicas_are_filled_at_the_same_time, set_up_five, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__states_stay_equal_whatever_happens, set_up, tear_down),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
