@@ -65,7 +65,9 @@ void cli_help_verb (const struct verb *verb)
         printf ("\n%.*s is made here when it is not given.\n", (int) strcspn (verb->make, "<"), verb->make);
     if (codec_field_by_name (method->request, BYTES_LITERAL ("page_token")) != NULL)
         printf ("\n  --all                     all pages in one\n");
-    if (codec_field_by_name (method->request, BYTES_LITERAL ("password")) != NULL)
-        printf ("\n  --password-stdin          read the password from the first line of standard input\n");
+    if (codec_field_by_name (method->request, BYTES_LITERAL ("password")) != NULL ||
+        codec_field_by_name (method->request, BYTES_LITERAL ("old_password")) != NULL)
+        printf ("\n  --password-stdin          read the password (the old and the new one) from standard input, a line "
+                "each\n");
     printf ("\nExample: %s\n", verb->example);
 }

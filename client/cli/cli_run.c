@@ -289,16 +289,27 @@ static bool fill_request (struct cli *cli, const struct verb *verb, json_t *requ
     return true;
 }
 
-static bool read_password (json_t *request)
+/* One line of standard input into a field. */
+static bool read_secret (json_t *request, const char *field)
 {
     char line[512];
     if (fgets (line, sizeof line, stdin) == NULL) {
-        cli_complain (CLI_USAGE, "there is no password on standard input; pipe one line in");
+        cli_complain (CLI_USAGE, "there is no %s on standard input; pipe it in, on a line of its own", field);
         return false;
     }
     line[strcspn (line, "\r\n")] = '\0';
-    json_object_set_new (request, "password", json_string (line));
+    json_object_set_new (request, field, json_string (line));
     return true;
+}
+
+static bool read_password (const struct codec_type *type, json_t *request)
+{
+    if (codec_field_by_name (type, BYTES_LITERAL ("old_password")) != NULL)
+        return read_secret (request, "old_password") && read_secret (request, "new_password");
+    if (codec_field_by_name (type, BYTES_LITERAL ("password")) != NULL)
+        return read_secret (request, "password");
+    cli_complain (CLI_USAGE, "--password-stdin is no option here; see --help");
+    return false;
 }
 
 int cli_verb (struct cli *cli, const char *group)
@@ -317,11 +328,11 @@ int cli_verb (struct cli *cli, const char *group)
         cli_help_verb (verb);
         return CLI_OK;
     }
-    /* Its own field `node` is where the leader goes to, not whom to ask. */
     bool all = cli_take_flag (cli, "--all");
     bool from_stdin = cli_take_flag (cli, "--password-stdin");
     json_t *request = json_object ();
-    if ((from_stdin && !read_password (request)) || !fill_request (cli, verb, request)) {
+    if ((from_stdin && !read_password (method_by_number (verb->method)->request, request)) ||
+        !fill_request (cli, verb, request)) {
         json_decref (request);
         return CLI_USAGE;
     }

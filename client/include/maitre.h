@@ -273,9 +273,12 @@ MAITRE_API uint32_t maitre_id_hash (const struct maitre_id *id);
  * All functions from here to the end block, return the answer's status, and leave the details in maitre_error (). */
 
 struct maitre_session {
-    struct maitre_id user;
+    struct maitre_id user, session;
     uint32_t roles; /* customer 1, staff 2, courier 4, operator 8, admin 16 */
-    uint64_t access_expires_ms;
+    uint64_t access_expires_ms, sequence;
+    char login[65];
+    char refresh_token[1025];         /* a secret, good for one maitre_refresh */
+    struct maitre_id unknown_refresh; /* the library's: of a refresh that may have been applied */
 };
 
 /* *user (may be NULL) is the new principal. ALREADY_EXISTS: LOGIN_TAKEN. */
@@ -284,6 +287,13 @@ MAITRE_API MAITRE_WARN_UNUSED enum maitre_status maitre_register (
 /* On OK the handle uses the new access token from now on. UNAUTHENTICATED: BAD_CREDENTIALS. session may be NULL. */
 MAITRE_API MAITRE_WARN_UNUSED enum maitre_status maitre_login (
     struct maitre *client, const char *login, const char *password, struct maitre_session *session);
+
+/* Exchanges the session's refresh token for new tokens, best before access_expires_ms: the handle uses the new access token,
+ * *session holds the next refresh token. After an unknown outcome call it again with the same *session. UNAUTHENTICATED: the session has ended. */
+MAITRE_API MAITRE_WARN_UNUSED enum maitre_status maitre_refresh (struct maitre *client, struct maitre_session *session);
+/* Ends the session: it can be refreshed no more. The handle keeps its access token until that expires. */
+MAITRE_API MAITRE_WARN_UNUSED enum maitre_status maitre_logout (
+    struct maitre *client, const struct maitre_session *session);
 
 /* ---- catalogue */
 

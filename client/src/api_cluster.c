@@ -1,41 +1,6 @@
-/* Users, outcomes, and the state of the cluster.
+/* Outcomes, and the state of the cluster.
  */
 #include "client.h"
-
-enum maitre_status maitre_register (
-    struct maitre *client, const char *login, const char *password, struct maitre_id *user)
-{
-    struct register_request request = {.login = bytes_text (login), .password = bytes_text (password)};
-    struct register_reply value;
-    struct maitre_reply *reply = NULL;
-    enum maitre_status status = client_invoke (client, METHOD_NUMBER_AUTH_REGISTER, &request, NULL, &reply, &value);
-    if (status == MAITRE_OK && user != NULL)
-        *user = client_id_out (&value.user);
-    maitre_reply_destroy (&reply);
-    return status;
-}
-
-enum maitre_status maitre_login (
-    struct maitre *client, const char *login, const char *password, struct maitre_session *session)
-{
-    struct login_request request = {.login = bytes_text (login), .password = bytes_text (password)};
-    struct login_reply value;
-    struct maitre_reply *reply = NULL;
-    enum maitre_status status = client_invoke (client, METHOD_NUMBER_AUTH_LOGIN, &request, NULL, &reply, &value);
-    if (status == MAITRE_OK && value.has_access_token) {
-        memcpy (client->token, value.access_token.data, value.access_token.len);
-        client->token_len = value.access_token.len;
-    } else if (status == MAITRE_OK) {
-        status = (enum maitre_status) client_error (
-            &client->error, STATUS_INTERNAL, "BAD_REPLY", "the node sent no access token; ask its operator");
-    }
-    if (status == MAITRE_OK && session != NULL)
-        *session = (struct maitre_session){.user = client_id_out (&value.user),
-            .roles = (uint32_t) value.roles,
-            .access_expires_ms = value.access_expires_ms};
-    maitre_reply_destroy (&reply);
-    return status;
-}
 
 enum maitre_status maitre_call_outcome (
     struct maitre *client, const struct maitre_id *request_id, struct maitre_outcome *result)

@@ -305,6 +305,50 @@ static void test_client__an_unknown_outcome_is_asked_for_until_it_is_known (void
     assert_true (id_equal (&seen.request_ids[0], &seen.request_ids[2]));
 }
 
+/* Logs in; the first refresh is swallowed, the next one answered. */
+static void script_tokens (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    static struct login_reply reply;
+    note (node->user, request);
+    reply = (struct login_reply){.sequence = request->number,
+        .has_access_token = true,
+        .access_token = request->number == 1 ? BYTES_LITERAL ("access-1") : BYTES_LITERAL ("access-2"),
+        .has_refresh_token = true,
+        .refresh_token = BYTES_LITERAL ("refresh")};
+    answer->type = &login_reply_type;
+    answer->value = &reply;
+    answer->silent = request->number == 2;
+    if (bytes_equal (request->header.method, BYTES_LITERAL ("health.Check")))
+        fake_node_friendly (node, request, answer);
+}
+
+static void test_client__an_unknown_refresh_is_repeated_under_its_id (void **state)
+{
+    (void) state;
+    struct seen seen = {0};
+    struct fake_node node = {0};
+    struct maitre_session session;
+    struct maitre_options options;
+    maitre_options_init (&options);
+    options.deadline_ms = 300;
+    assert_true (fake_node_start (&node, script_tokens, &seen));
+    struct maitre *client = client_of (&node, NULL, &options);
+    assert_int_equal (maitre_login (client, "Alice", "secret", &session), MAITRE_OK);
+    assert_string_equal (session.refresh_token, "refresh");
+    assert_int_equal (maitre_refresh (client, &session), MAITRE_DEADLINE_EXCEEDED);
+    assert_string_equal (seen.token, "access-1");
+    assert_int_equal (session.sequence, 1);
+    assert_int_equal (maitre_refresh (client, &session), MAITRE_OK);
+    assert_int_equal (session.sequence, 3);
+    assert_true (maitre_id_is_zero (&session.unknown_refresh));
+    assert_int_equal (maitre_call (client, "health.Check", no_fields, NULL, NULL), MAITRE_OK);
+    assert_string_equal (seen.token, "access-2");
+    maitre_destroy (&client);
+    fake_node_stop (&node);
+    assert_true (id_equal (&seen.request_ids[1], &seen.request_ids[2]));
+    assert_false (id_equal (&seen.request_ids[0], &seen.request_ids[1]));
+}
+
 static void test_client__attempts_max_ends_a_call_early (void **state)
 {
     (void) state;
@@ -700,6 +744,7 @@ int main (void)
         cmocka_unit_test (test_client__slow_down_is_for_the_caller),
         cmocka_unit_test (test_client__a_silent_write_may_have_been_applied),
         cmocka_unit_test (test_client__an_unknown_outcome_is_asked_for_until_it_is_known),
+        cmocka_unit_test (test_client__an_unknown_refresh_is_repeated_under_its_id),
         cmocka_unit_test (test_client__attempts_max_ends_a_call_early),
         cmocka_unit_test (test_client__nobody_there_is_unavailable_and_not_unknown),
         cmocka_unit_test (test_client__a_hint_is_followed_and_remembered),

@@ -214,7 +214,7 @@ static void test_client_cli__wrong_words_are_usage (void **state)
         "bench verify /nonexistent", "replay", "replay hotels", "replay hotels /nonexistent --capacity x",
         "replay orders /nonexistent --stock -1", "--timeout 0 node health", "--request-id 12 node health",
         "--token-file /nonexistent node health", "catalog list --kind", "order advance x y",
-        "auth register al --password x"};
+        "auth register al --password x", "auth change-password alice --password-stdin", "auth whoami --password-stdin"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int code = run ("%s </dev/null", wrong[i]);
         if (code != 2)
