@@ -1,6 +1,6 @@
 /* Users and their sessions.
  */
-#include "client.h"
+#include "client/src/client.h"
 
 enum maitre_status maitre_register (
     struct maitre *client, const char *login, const char *password, struct maitre_id *user)

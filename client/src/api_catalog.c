@@ -1,6 +1,6 @@
 /* The catalogue, and when several offers are free at once.
  */
-#include "client.h"
+#include "client/src/client.h"
 
 static enum maitre_status put (struct maitre *client, uint32_t method_number, const void *request, uint64_t *version)
 {

@@ -1,6 +1,6 @@
 /* Outcomes, and the state of the cluster.
  */
-#include "client.h"
+#include "client/src/client.h"
 
 enum maitre_status maitre_call_outcome (
     struct maitre *client, const struct maitre_id *request_id, struct maitre_outcome *result)

@@ -2,7 +2,7 @@
  */
 #include "schemas/runtime/checksum.h"
 
-#include "client.h"
+#include "client/src/client.h"
 
 struct maitre_id maitre_id_provider (struct maitre *client, const char *group)
 {

@@ -1,6 +1,6 @@
 /* Orders: plain C structs to and from the schema's.
  */
-#include "client.h"
+#include "client/src/client.h"
 
 static void result_out (const struct order_reply *in, bool replayed, struct maitre_ordered *out)
 {

@@ -1,6 +1,6 @@
 /* Reservations: plain C structs to and from the schema's.
  */
-#include "client.h"
+#include "client/src/client.h"
 
 static void items_in (const struct maitre_item *items, size_t count, struct reserve_item *out)
 {

@@ -1,6 +1,6 @@
 /* What a reply means: an outcome, or a reason to try again. Everything here comes from outside and is checked first.
  */
-#include "client.h"
+#include "client/src/client.h"
 
 static bool is_word (struct bytes text, const char *word)
 {

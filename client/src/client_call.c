@@ -1,7 +1,7 @@
 /* The calls under way: slots, lists, how one begins and how it ends. */
 #include <stdlib.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 #define SLOT_BITS 20
 

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 #define FILE_LINE_MAX 512
 #define FILE_BYTES_MAX (256 * 1024)

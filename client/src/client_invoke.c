@@ -2,7 +2,7 @@
  */
 #include <stdlib.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 /* An owned reply: the struct that users see, and behind it the texts and the body. */
 struct owned_reply {

@@ -10,7 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 #define LOOP_TOKEN_EVENT UINT64_MAX
 #define LOOP_TOKEN_TIMER (UINT64_MAX - 1)

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 #define MAP_RETRY_US 1000000  /* after the ring could not be had */
 #define MAP_REFRESH_US 200000 /* at most so often on news of a newer epoch */

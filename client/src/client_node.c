@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 #define NODE_EVENTS                                                                                                    \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                   \

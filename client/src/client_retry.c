@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 static uint64_t min_u64 (uint64_t a, uint64_t b)
 {

@@ -1,5 +1,5 @@
 /* The calls under way, ordered by when they wake: a binary heap whose room was made with the slots. */
-#include "client.h"
+#include "client/src/client.h"
 
 static void place (struct maitre *client, uint32_t at, struct call *call)
 {

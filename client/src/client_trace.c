@@ -1,7 +1,7 @@
 /* The flight recorder: the last calls of a handle, for the day when something went wrong and nobody was watching. */
 #include <inttypes.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 /* Words that stand in JSON without escapes. */
 static void plain (char *out, size_t size, const char *text)

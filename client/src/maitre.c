@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
+#include "client/src/client.h"
 
 /* Kept equal by hand in the public header, which includes nothing of ours. */
 _Static_assert((int) MAITRE_UNAUTHENTICATED == (int) STATUS_UNAUTHENTICATED, "status codes differ");
