@@ -49,7 +49,12 @@ until_true() {
   done
 }
 
-healthy() { until_true 20 maitre cluster status; }
+# As every node sees it, one after the other.
+healthy() {
+  local node nodes
+  mapfile -t nodes < <(awk '$1 == "node" {print $2}' "$MAITRE_CLUSTER")
+  for node in "${nodes[@]}"; do until_true 20 maitre cluster status --node "$node" || return 1; done
+}
 
 # same WANT GOT [WHAT]
 same() { [ "$1" = "$2" ] || { printf '%s: expected "%s", got "%s"\n' "${3:-value}" "$1" "$2" >&2; return 1; }; }
