@@ -159,6 +159,9 @@ uint64_t shard_world_call (struct shard_world *w, uint32_t node, uint32_t number
     const struct id *request_id, const void *request);
 uint64_t shard_world_call_by (struct shard_world *w, uint32_t node, uint32_t number, const struct principal *principal,
     const struct id *request_id, const void *request, uint64_t deadline_ms);
+/* The same with any bytes as the body. */
+uint64_t shard_world_call_raw (struct shard_world *w, uint32_t node, uint32_t number, const struct principal *principal,
+    const struct id *request_id, struct bytes body, uint64_t deadline_ms);
 struct shard_world_call *shard_world_find (struct shard_world *w, uint64_t token);
 /* Runs until the call is answered (or its node is gone); fails after 20 s. */
 struct shard_world_call *shard_world_wait (struct shard_world *w, uint64_t token);

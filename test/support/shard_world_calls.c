@@ -19,11 +19,9 @@ static void step_call (
     shard_world_event (w, call->node, event);
 }
 
-uint64_t shard_world_call_by (struct shard_world *w, uint32_t node, uint32_t number, const struct principal *principal,
-    const struct id *request_id, const void *request, uint64_t deadline_ms)
+uint64_t shard_world_call_raw (struct shard_world *w, uint32_t node, uint32_t number, const struct principal *principal,
+    const struct id *request_id, struct bytes body, uint64_t deadline_ms)
 {
-    static uint8_t body[PAYLOAD_BYTES];
-    size_t len = 0;
     shard_world_grow (&w->calls, &w->calls_size, w->calls_count, sizeof *w->calls);
     struct shard_world_call *call = &w->calls[w->calls_count++];
     *call = (struct shard_world_call){.token = w->calls_count,
@@ -36,11 +34,19 @@ uint64_t shard_world_call_by (struct shard_world *w, uint32_t node, uint32_t num
         call->request_id = *request_id;
     else if (call->method->class == METHOD_WRITE || call->method->class == METHOD_SYSTEM_WRITE)
         call->request_id = world_id (&w->ids);
-    enum status status = codec_encode (call->method->request, request, body, sizeof body, &len);
-    maitre_assert (status == STATUS_OK);
-    call->sent = shard_world_bytes_copy (bytes_of (body, len));
+    call->sent = shard_world_bytes_copy (body);
     step_call (w, call, bytes_of (NULL, 0), bytes_of (NULL, 0));
     return call->token;
+}
+
+uint64_t shard_world_call_by (struct shard_world *w, uint32_t node, uint32_t number, const struct principal *principal,
+    const struct id *request_id, const void *request, uint64_t deadline_ms)
+{
+    static uint8_t body[PAYLOAD_BYTES];
+    size_t len = 0;
+    enum status status = codec_encode (method_by_number (number)->request, request, body, sizeof body, &len);
+    maitre_assert (status == STATUS_OK);
+    return shard_world_call_raw (w, node, number, principal, request_id, bytes_of (body, len), deadline_ms);
 }
 
 uint64_t shard_world_call (struct shard_world *w, uint32_t node, uint32_t number, const struct principal *principal,

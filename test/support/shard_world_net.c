@@ -104,7 +104,8 @@ void shard_world_deliver (struct shard_world *w)
         free (packet.data);
     }
     w->packets_count -= due;
-    memmove (w->packets, w->packets + due, w->packets_count * sizeof *w->packets);
+    if (due > 0)
+        memmove (w->packets, w->packets + due, w->packets_count * sizeof *w->packets);
 }
 
 /* ---- carrying effects out */

@@ -214,15 +214,20 @@ static void test_shard_calls__a_full_log_refuses_until_it_is_cut (void **state)
     assert_int_equal (shard_world_bucket (w, leader, &offer, 1).confirmed, booked + 1);
 }
 
+static void restart_without_a_clock (void)
+{
+    shard_world_run (w, 100);
+    w->wall_ms = 0; /* a new leader takes no writes */
+    for (uint32_t node = 1; node <= 3; node++)
+        shard_world_crash (w, node);
+    for (uint32_t node = 1; node <= 3; node++)
+        shard_world_start (w, node);
+}
+
 static void test_shard_calls__deadlines_of_waiting_calls_are_kept (void **state)
 {
     (void) state;
-    w->wall_ms = 0; /* no clock: a new leader takes no writes */
-    shard_world_crash (w, 1);
-    shard_world_crash (w, 2);
-    shard_world_crash (w, 3);
-    for (uint32_t node = 1; node <= 3; node++)
-        shard_world_start (w, node);
+    restart_without_a_clock ();
     uint32_t leader = shard_world_elect (w);
     struct principal who = world_principal (7, ROLE_CUSTOMER);
     struct reserve_item item = world_item (&offer, 9, 1, 1);
@@ -244,6 +249,31 @@ static void test_shard_calls__deadlines_of_waiting_calls_are_kept (void **state)
     w->wall_ms = WORLD_START_MS;
     assert_int_equal (shard_world_wait (w, tokens[0])->status, STATUS_OK);
     assert_int_equal (shard_world_wait (w, tokens[2])->status, STATUS_OK);
+    shard_world_settle (w);
+}
+
+static void test_shard_calls__waiting_calls_are_bounded_in_bytes (void **state)
+{
+    (void) state;
+    static uint8_t body[512 * 1024];
+    struct principal who = world_principal (7, ROLE_CUSTOMER);
+    restart_without_a_clock ();
+    uint32_t leader = shard_world_elect (w);
+    uint64_t tokens[20];
+    for (unsigned i = 0; i < 20; i++)
+        tokens[i] =
+            shard_world_call_raw (w, leader, METHOD_NUMBER_RESERVE_CREATE, &who, NULL, bytes_of (body, sizeof body), 0);
+    shard_world_run (w, 10);
+    for (unsigned i = 0; i < 20; i++) {
+        bool waits = shard_world_find (w, tokens[i])->state == CALL_WAITING;
+        assert_int_equal (waits, i < SHARD_WAITING_BYTES_MAX / sizeof body);
+        if (!waits)
+            assert_string_equal (shard_world_find (w, tokens[i])->reason, "SHARD_BUSY");
+    }
+    w->wall_ms = WORLD_START_MS;
+    for (unsigned i = 0; i < 16; i++) /* what it is, is looked at later */
+        assert_string_equal (shard_world_wait (w, tokens[i])->reason, "BAD_REQUEST");
+    assert_int_equal (shard_world_wait (w, book (leader, 1))->status, STATUS_OK);
     shard_world_settle (w);
 }
 
@@ -323,6 +353,26 @@ static void test_shard_calls__passwords_take_the_way_over_a_job (void **state)
     assert_false (log_contains (password));
 }
 
+static void test_shard_calls__what_no_log_entry_holds_is_refused_for_good (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_leader (w);
+    struct bytes login = local_login ();
+    struct register_request request = {.login = login, .password = BYTES_LITERAL ("secret words")};
+    struct principal who = nobody ();
+    struct id id = user_request_id (login);
+    uint64_t token = shard_world_call (w, leader, METHOD_NUMBER_AUTH_REGISTER, &who, &id, &request);
+    struct shard_world_call *call = shard_world_wait (w, token);
+    struct bytes small = call->job_body;
+    static const uint8_t large[300000];
+    call->job_body = bytes_of (large, sizeof large);
+    assert_int_equal (shard_world_run_jobs (w), 1);
+    call->job_body = small;
+    assert_int_equal (shard_world_wait (w, token)->status, STATUS_INVALID_ARGUMENT);
+    assert_string_equal (shard_world_find (w, token)->reason, "TOO_LARGE");
+    shard_world_settle (w);
+}
+
 static void test_shard_calls__a_job_that_comes_back_to_a_follower_is_refused (void **state)
 {
     (void) state;
@@ -362,6 +412,9 @@ int main (void)
         cmocka_unit_test_setup_teardown (test_shard_calls__passwords_take_the_way_over_a_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_calls__a_job_that_comes_back_to_a_follower_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_calls__waiting_calls_are_bounded_in_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_calls__what_no_log_entry_holds_is_refused_for_good, set_up, tear_down),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
