@@ -13,7 +13,7 @@
 static struct log_time warm (void)
 {
     struct log_time time;
-    log_time_init (&time, WALL_MS, 1000);
+    log_time_init (&time, WALL_MS - 1, 1000);
     log_time_applied (&time, WALL_MS, 1000, true);
     return time;
 }
@@ -37,6 +37,16 @@ static void test_log_time__cold_start_steps_forward_to_the_median (void **state)
     assert_int_equal (log_time_stamp (&time, 1010, WALL_MS), WALL_MS);
     /* warm from here on: another day ahead is slewed towards, not jumped to */
     assert_int_equal (log_time_stamp (&time, 2010, WALL_MS + DAY_MS), WALL_MS + 1000 + 101);
+}
+
+static void test_log_time__an_entry_without_time_leaves_it_cold (void **state)
+{
+    (void) state;
+    struct log_time time;
+    log_time_init (&time, 0, 1000);
+    log_time_applied (&time, 0, 1100, true); /* a leader's no-op */
+    assert_false (log_time_ready (&time, 0));
+    assert_int_equal (log_time_stamp (&time, 1200, WALL_MS), WALL_MS);
 }
 
 static void test_log_time__cold_start_never_steps_back (void **state)
@@ -123,6 +133,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_log_time__runs_with_the_monotonic_clock),
         cmocka_unit_test (test_log_time__cold_start_steps_forward_to_the_median),
+        cmocka_unit_test (test_log_time__an_entry_without_time_leaves_it_cold),
         cmocka_unit_test (test_log_time__cold_start_never_steps_back),
         cmocka_unit_test (test_log_time__x4_ten_years_ahead_push_by_a_tenth_at_most),
         cmocka_unit_test (test_log_time__behind_slows_down_but_never_goes_back),
