@@ -127,8 +127,9 @@ static uint64_t take_entries (struct raft *raft, const struct raft_entry *entrie
 
 enum status raft_append_receive (struct raft *raft, const struct raft_message *message, struct raft_effects *effects)
 {
-    if (message->term < raft->term) { /* tells an old leader what it missed (R10) */
-        refuse (raft, message, effects);
+    if (message->term < raft->term) { /* tells an old leader what it missed (R10), and says nothing about the log */
+        struct raft_message *reply = raft_reply (raft, effects, RAFT_HEARTBEAT_REPLY, message->from);
+        reply->flags = raft->suspect ? RAFT_FLAG_SUSPECT : 0;
         return STATUS_OK;
     }
     if (!entries_valid (raft, message) || !raft_append_contact (raft, message, effects))

@@ -31,20 +31,22 @@ void raft_heartbeat_tick (struct raft *raft, struct raft_effects *effects)
 
 void raft_heartbeat_receive (struct raft *raft, const struct raft_message *message, struct raft_effects *effects)
 {
-    if (message->term >= raft->term && !raft_append_contact (raft, message, effects)) {
+    bool current = message->term >= raft->term;
+    if (current && !raft_append_contact (raft, message, effects)) {
         raft->anomalies++;
         return;
     }
-    if (message->term == raft->term) {
+    if (current) {
         /* Only what this life has verified: the leader may remember acknowledgements of an earlier one (R12). */
         uint64_t commit = message->commit < raft->matched_index ? message->commit : raft->matched_index;
         if (commit > raft->commit)
             raft->commit = commit;
         maitre_assert (raft->commit <= raft_log_last (&raft->log));
     }
-    /* A stale leader is told our term, so that it steps down (R10). */
+    /* A stale leader is told our term, so that it steps down (R10). Its round is not repeated: it may lead again by now,
+     * and take an answer to its former self for one to a round that has only just begun (R5). */
     struct raft_message *reply = raft_reply (raft, effects, RAFT_HEARTBEAT_REPLY, message->from);
-    reply->round = message->round;
+    reply->round = current ? message->round : 0;
     reply->flags = raft->suspect ? RAFT_FLAG_SUSPECT : 0;
 }
 

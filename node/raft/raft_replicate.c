@@ -28,10 +28,12 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
     bool suspect = (message->flags & RAFT_FLAG_SUSPECT) != 0;
     if (suspect && !peer->suspect)
         peer->confirm_round = ++raft->round;
-    peer->suspect = suspect;
     if (suspect) { /* it knows by now */
+        peer->suspect = true;
         peer->amnesia = false;
         peer->required = 0;
+    } else if (message->round >= peer->confirm_round) {
+        peer->suspect = false; /* said after it had called itself suspect, not a straggler from before */
     }
     peer->heard = true;
     peer->heard_ms = raft->now_ms;

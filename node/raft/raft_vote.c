@@ -218,6 +218,8 @@ void raft_vote_reply (struct raft *raft, const struct raft_message *message, str
     if (message->term != expected || place < 0 || place == raft->self)
         return;
     struct raft_peer *peer = &raft->peers[place];
+    if (refused && peer->vote != RAFT_VOTE_NONE)
+        return; /* given is given; this answers an older request */
     if (refused)
         peer->vote = RAFT_VOTE_REFUSED;
     else

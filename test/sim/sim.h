@@ -250,7 +250,7 @@ struct sim_snapshot {
 /* ---- sim_net.c ---- */
 struct sim_path {
     bool cut;
-    uint32_t loss_one_in, duplicate_one_in; /* 0: never */
+    uint32_t loss_one_in, duplicate_one_in, straggler_one_in; /* 0: never */
     uint64_t delay_us, jitter_us;
     bool reorder;
     uint64_t last_us; /* arrival of the newest in-order message */

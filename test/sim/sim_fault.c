@@ -18,6 +18,8 @@ static void draw_paths (struct sim *sim)
                 path->jitter_us = sim_between (sim, 0, 60 * 1000);
             }
             path->reorder = (sim->families & SIM_REORDER) != 0;
+            if (path->reorder && sim_chance (sim, 2))
+                path->straggler_one_in = (uint32_t) sim_between (sim, 10, 100);
         }
 }
 

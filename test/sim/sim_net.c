@@ -6,6 +6,8 @@
 static uint64_t arrival (struct sim *sim, struct sim_path *path)
 {
     uint64_t at = sim->time_us + path->delay_us + sim_below (sim, path->jitter_us + 1);
+    if (path->straggler_one_in && sim_chance (sim, path->straggler_one_in))
+        return at + sim_below (sim, 3000 * 1000); /* from another time: terms, leaders and lives have changed since */
     if (!path->reorder && at <= path->last_us)
         at = path->last_us + 1;
     if (at > path->last_us)

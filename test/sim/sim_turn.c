@@ -337,7 +337,9 @@ static bool turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
     step_simple (sim, replica, RAFT_TURN_END, now_ms);
     notice (sim, replica);
 
-    uint64_t dies = sim->chaos && (sim->families & SIM_CRASH) && sim_chance (sim, 3000) ? 1 + sim_below (sim, 3) : 0;
+    /* A vote that is lost is worth more than an entry: crash there more often. */
+    uint64_t one_in = sim->effects.persist.hard_state ? 20 : 3000;
+    uint64_t dies = sim->chaos && (sim->families & SIM_CRASH) && sim_chance (sim, one_in) ? 1 + sim_below (sim, 4) : 0;
     if (dies == 1)
         return false;
     persist (sim, replica);
@@ -351,6 +353,8 @@ static bool turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
         hold (sim, replica, &sim->effects.send_after_persist[i], sim->effects.after_sequence);
     apply (sim, replica);
     start_snapshots (sim, replica);
+    if (dies == 4)
+        return false;
     release_held (sim, replica);
     write_back (sim, replica, now_ms);
     raft_effects_reset (&sim->effects);

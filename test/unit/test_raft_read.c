@@ -125,6 +125,23 @@ static void test_raft_read__answers_of_another_term_do_not_count (void **state)
     rig_close (&rig);
 }
 
+/* R5, found by the simulator: a leader of an earlier term may lead again, and count its rounds from where they were. */
+static void test_raft_read__round_of_an_earlier_term_is_not_repeated (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open_log (&rig, 3, 5, (uint64_t[]){5}, 1);
+    struct raft_message heartbeat = rig_message (&rig, RAFT_HEARTBEAT, 2, 4);
+    heartbeat.round = 3;
+    rig_receive (&rig, heartbeat);
+    assert_int_equal (rig_now (&rig, RAFT_HEARTBEAT_REPLY, 2)->term, 5);
+    assert_int_equal (rig_now (&rig, RAFT_HEARTBEAT_REPLY, 2)->round, 0);
+    heartbeat.term = 5;
+    rig_receive (&rig, heartbeat);
+    assert_int_equal (rig_now (&rig, RAFT_HEARTBEAT_REPLY, 2)->round, 3);
+    rig_close (&rig);
+}
+
 static void test_raft_read__refused_when_leadership_ends (void **state)
 {
     (void) state;
@@ -205,6 +222,7 @@ int main (void)
         cmocka_unit_test (test_raft_read__waits_for_the_no_op),
         cmocka_unit_test (test_raft_read__retries_under_a_new_id),
         cmocka_unit_test (test_raft_read__answers_of_another_term_do_not_count),
+        cmocka_unit_test (test_raft_read__round_of_an_earlier_term_is_not_repeated),
         cmocka_unit_test (test_raft_read__refused_when_leadership_ends),
         cmocka_unit_test (test_raft_read__alone_answers_at_once),
         cmocka_unit_test (test_raft_read__learners_do_not_confirm),
