@@ -38,6 +38,7 @@ void engine_forward_call_received (struct engine *engine, uint32_t node, struct 
         return;
     }
     engine->counters.forwarded_in++;
+    engine->work++;
     const struct method *method = method_by_number (forward.method);
     struct call *call = engine_call_new (engine);
     struct call refused = {.source = CALL_PEER, .peer_node = node, .remote_call = forward.call, .method = method};

@@ -235,6 +235,10 @@ struct engine {
     struct peer_state peers[ENGINE_NODES_MAX + 1];
     uint64_t now_ms, now_us, wall_median_ms, wall_base_ms, wall_checked_ms;
     uint64_t started_ms;
+    uint64_t work; /* messages since load_since_us */
+    uint64_t load_since_us;
+    uint32_t load_per_ms;
+    uint64_t sync_us; /* of late, smoothed */
     uint64_t slow_tick_ms;
     bool hints_changed;
     bool disk_full;
@@ -333,7 +337,8 @@ void engine_gossip_join (struct engine *engine);
 /* engine_writer.c */
 WARN_UNUSED enum status engine_writer_start (struct engine *engine);
 void engine_writer_stop (struct engine *engine);
-void engine_writer_submit (struct engine *engine);    /* hands the open batch over if the writer is free */
+/* Hands the open batch over if the writer is free; true when messages were released. */
+bool engine_writer_submit (struct engine *engine);
 void engine_writer_completed (struct engine *engine); /* takes note of a synced batch */
 void engine_writer_wait (struct engine *engine);      /* until no commit is running; does not take note */
 

@@ -1,6 +1,7 @@
 /* The reactor: one turn after another. */
 #include <errno.h>
-#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "node/engine/engine_internal.h"
@@ -8,6 +9,9 @@
 #define POLL_MS_MAX 50
 #define SLOW_TICK_MS 100
 #define GOODBYE_MS_MAX 200
+#define LOAD_WINDOW_US 2000
+#define LOAD_SPACED 8
+#define SPACING_US 150
 #define LEADERLESS_MS_MAX 1000
 #define ITEMS_MAX (ENGINE_NODES_MAX + 8)
 
@@ -86,6 +90,29 @@ static void slow_tick (struct engine *engine)
     engine_metrics_publish (engine);
 }
 
+/* How much there is to do lately, in messages a millisecond: at little the disk is waited for at once, at much the turns
+ * are spaced so that each one carries more. */
+static void note_load (struct engine *engine)
+{
+    uint64_t elapsed_us = engine->now_us - engine->load_since_us;
+    if (elapsed_us < LOAD_WINDOW_US)
+        return;
+    engine->load_per_ms = (uint32_t) ((engine->load_per_ms + engine->work * 1000 / elapsed_us) / 2);
+    engine->load_since_us = engine->now_us;
+    engine->work = 0;
+}
+
+static void space_turns (const struct engine *engine)
+{
+    if (engine->load_per_ms < LOAD_SPACED)
+        return;
+    uint64_t spent_us = engine_clock_us () - engine->now_us;
+    if (spent_us >= SPACING_US)
+        return;
+    struct timespec pause = {.tv_nsec = (long) (SPACING_US - spent_us) * 1000};
+    nanosleep (&pause, NULL);
+}
+
 static void turn (struct engine *engine)
 {
     engine->now_us = engine_clock_us ();
@@ -104,8 +131,10 @@ static void turn (struct engine *engine)
     engine_flush_step (engine);
     slow_tick (engine);
     engine_shards_end_turn (engine);
-    engine_writer_submit (engine);
-    transport_flush (engine->transport);
+    transport_flush (engine->transport); /* before the batch: the followers write while this node does */
+    if (engine_writer_submit (engine))
+        transport_flush (engine->transport);
+    note_load (engine);
 }
 
 /* True when the node has to stop now. */
@@ -143,6 +172,7 @@ void engine_run (struct engine *engine)
     size_t count = fill_items (engine, items);
     engine->now_us = engine_clock_us ();
     engine->now_ms = engine->now_us / 1000;
+    prctl (PR_SET_TIMERSLACK, 1000ul); /* short pauses are to be short */
     engine_gossip_join (engine);
     event_log (EVENT_LOG_INFO, "node runs", event_log_text ("clients", front_endpoint (engine->front)),
         event_log_u64 ("replicas", engine->replicas_count), event_log_text ("version", engine->config.version));
@@ -151,11 +181,7 @@ void engine_run (struct engine *engine)
         if (polled < 0 && zmq_errno () != EINTR)
             engine_halt (engine, "sockets cannot be polled: %s", zmq_strerror (zmq_errno ()));
         turn (engine);
-        static long pace = -1;
-        if (pace < 0)
-            pace = getenv ("PACE") != NULL ? atol (getenv ("PACE")) : 0;
-        if (pace > 0)
-            usleep ((useconds_t) pace);
+        space_turns (engine);
     }
     say_goodbye (engine);
     event_log (EVENT_LOG_INFO, "node stops");

@@ -102,6 +102,7 @@ static void receive_raft (struct engine *engine, struct bytes item)
     /* A full disk takes no entries: better a stalled follower than RocksDB at the wall. */
     if (engine->disk_full && message.count > 0)
         return;
+    engine->work += message.count > 0;
     struct shard_event event = {.type = SHARD_EVENT_RAFT, .raft = &message};
     engine_step (engine, replica, &event);
 }

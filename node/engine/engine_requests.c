@@ -133,6 +133,7 @@ static void start (struct engine *engine, const struct front_request *request)
     uint64_t remaining_ms =
         request->header.has_remaining_ms ? request->header.remaining_ms : engine->config.limits.call_ms;
     engine->counters.calls++;
+    engine->work++;
     const struct method *method = method_by_name (request->header.method);
     if (!check_request (engine, request, method, &refusal) || !authenticate (engine, request, &principal, &refusal) ||
         !admit (engine, request, &principal, remaining_ms, &refusal)) {

@@ -5,6 +5,9 @@
 
 #include "node/engine/engine_internal.h"
 
+#define LOAD_INLINE 6       /* messages a millisecond */
+#define SYNC_INLINE_US 1500 /* a slower disk is never waited for by the reactor */
+
 static void *write_batches (void *argument)
 {
     struct writer *writer = argument;
@@ -89,6 +92,19 @@ static void note_persisted (struct engine *engine)
     transport_release (engine->transport);
 }
 
+static void note_committed (struct engine *engine, enum status status, const struct store_error *error)
+{
+    if (status != STATUS_OK)
+        engine_halt (engine, "the log could not be written: %s", error->text);
+    uint64_t spent_us = engine_clock_us () - engine->sealed_us;
+    engine->counters.batches++;
+    engine->counters.batch_us += spent_us;
+    engine->sync_us = (engine->sync_us * 7 + spent_us) / 8;
+    store_turn_reset (engine->at_writer);
+    engine->at_writer = NULL;
+    note_persisted (engine);
+}
+
 void engine_writer_completed (struct engine *engine)
 {
     struct writer *writer = &engine->writer;
@@ -107,28 +123,11 @@ void engine_writer_completed (struct engine *engine)
     uint64_t count;
     ssize_t got = read (writer->event_fd, &count, sizeof count);
     (void) got;
-    if (status != STATUS_OK)
-        engine_halt (engine, "the log could not be written: %s", writer->error.text);
-    engine->counters.batches++;
-    engine->counters.batch_us += engine->now_us - engine->sealed_us;
-    store_turn_reset (engine->at_writer);
-    engine->at_writer = NULL;
-    note_persisted (engine);
+    note_committed (engine, status, &writer->error);
 }
 
-void engine_writer_submit (struct engine *engine)
+static void seal (struct engine *engine)
 {
-    struct writer *writer = &engine->writer;
-    bool empty = store_turn_empty (engine->collecting);
-    if (engine->at_writer != NULL || (empty && !engine->after_waiting))
-        return;
-    transport_seal (engine->transport);
-    engine->after_waiting = false;
-    if (empty) {
-        /* What waited was asked behind a batch that is synced by now. */
-        transport_release (engine->transport);
-        return;
-    }
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         struct replica *replica = engine->replicas[shard];
         if (replica == NULL)
@@ -138,10 +137,33 @@ void engine_writer_submit (struct engine *engine)
     }
     engine->at_writer = engine->collecting;
     engine->collecting = engine->collecting == engine->turns[0] ? engine->turns[1] : engine->turns[0];
-    engine->sealed_us = engine->now_us;
+    engine->sealed_us = engine_clock_us ();
+}
+
+bool engine_writer_submit (struct engine *engine)
+{
+    struct writer *writer = &engine->writer;
+    bool empty = store_turn_empty (engine->collecting);
+    if (engine->at_writer != NULL || (empty && !engine->after_waiting))
+        return false;
+    transport_seal (engine->transport);
+    engine->after_waiting = false;
+    if (empty) {
+        /* What waited was asked behind a batch that is synced by now. */
+        transport_release (engine->transport);
+        return true;
+    }
+    seal (engine);
+    if (engine->load_per_ms < LOAD_INLINE && engine->sync_us < SYNC_INLINE_US) {
+        /* With little to do the two changes of thread cost more than the reactor gains from not waiting. */
+        enum status status = store_turn_commit (engine->at_writer, &writer->error);
+        note_committed (engine, status, &writer->error);
+        return true;
+    }
     pthread_mutex_lock (&writer->lock);
     maitre_assert (writer->work == NULL && !writer->done);
     writer->work = engine->at_writer;
     pthread_cond_broadcast (&writer->wake);
     pthread_mutex_unlock (&writer->lock);
+    return false;
 }
