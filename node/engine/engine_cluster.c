@@ -27,7 +27,8 @@ static void fill_node (struct engine *engine, const struct cluster_member *from,
     const struct gossip_member *member = gossip_member_by_node (engine->gossip, from->node);
     *row = (struct cluster_node){
         .node = from->node,
-        .state = member == NULL ? NODE_STATE_DEAD : (uint64_t) member->state,
+        /* One with an exchanged data folder lives, but is not the member that the cluster counts on. */
+        .state = member == NULL || engine->peers[from->node].impostor ? NODE_STATE_DEAD : (uint64_t) member->state,
         .client_endpoint = bytes_text (from->client_endpoint),
         .peer_endpoint = bytes_text (from->peer_endpoint),
         .has_zone = from->zone[0] != '\0',
