@@ -151,18 +151,23 @@ static bool stopping (struct engine *engine)
     return requests > 1 || engine_drain_over (engine);
 }
 
-/* The others should hear that this node left, and not have to find out. */
-static void say_goodbye (struct engine *engine)
+static void poll_and_turn (struct engine *engine, zmq_pollitem_t *items, size_t count, long patience)
+{
+    int polled = zmq_poll (items, (int) count, patience);
+    if (polled < 0 && zmq_errno () != EINTR)
+        engine_halt (engine, "sockets cannot be polled: %s", zmq_strerror (zmq_errno ()));
+    turn (engine);
+}
+
+/* The others should hear that this node left, and not have to find out. Calls that still come in are refused at once:
+ * their clients go elsewhere without waiting for the connection to end. */
+static void say_goodbye (struct engine *engine, zmq_pollitem_t *items, size_t count)
 {
     uint64_t until_ms = engine->now_ms + GOODBYE_MS_MAX;
+    engine->refusing = true;
     engine_gossip_leave (engine);
-    while (!gossip_left (engine->gossip) && engine->now_ms < until_ms) {
-        zmq_poll (NULL, 0, 5);
-        engine->now_us = engine_clock_us ();
-        engine->now_ms = engine->now_us / 1000;
-        engine_gossip_drain (engine);
-        engine_gossip_tick (engine);
-    }
+    while (!gossip_left (engine->gossip) && engine->now_ms < until_ms)
+        poll_and_turn (engine, items, count, 5);
     zmq_poll (NULL, 0, 5); /* ZeroMQ's thread sends the last of it */
 }
 
@@ -177,12 +182,9 @@ void engine_run (struct engine *engine)
     event_log (EVENT_LOG_INFO, "node runs", event_log_text ("clients", front_endpoint (engine->front)),
         event_log_u64 ("replicas", engine->replicas_count), event_log_text ("version", engine->config.version));
     while (!stopping (engine)) {
-        int polled = zmq_poll (items, (int) count, patience_ms (engine));
-        if (polled < 0 && zmq_errno () != EINTR)
-            engine_halt (engine, "sockets cannot be polled: %s", zmq_strerror (zmq_errno ()));
-        turn (engine);
+        poll_and_turn (engine, items, count, patience_ms (engine));
         space_turns (engine);
     }
-    say_goodbye (engine);
+    say_goodbye (engine, items, count);
     event_log (EVENT_LOG_INFO, "node stops");
 }
