@@ -222,6 +222,123 @@ static void test_engine__refuses_what_it_cannot_start_with (void **state)
     fixture_close (&fixture);
 }
 
+static void test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    struct id first = book (&offer, 7, STATUS_OK);
+    fixture_stop (&fixture, 1, true);
+    fixture.nodes[1].config.limits.disk_free_min_bytes = UINT64_MAX / 4;
+    fixture_start (&fixture, 1);
+    assert_int_equal (get (1, &first), STATUS_OK);
+    book (&offer, 8, STATUS_RESOURCE_EXHAUSTED);
+    assert_true (fixture_reason (&reply, "DISK_FULL"));
+    assert_true (reply.header.retry_after_ms > 0);
+    fixture_stop (&fixture, 1, true);
+    fixture.nodes[1].config.limits.disk_free_min_bytes = 1;
+    fixture_start (&fixture, 1);
+    book (&offer, 8, STATUS_OK);
+    fixture_close (&fixture);
+}
+
+static void test_engine__more_calls_than_the_table_holds_are_told_to_slow_down (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 4);
+    fixture.nodes[1].config.limits.calls = 16;
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1000);
+    /* A burst on one connection: far more than 16 are under way before the first is answered. */
+    void *raw = zsock_resolve (fixture.clients[1]);
+    for (uint64_t i = 1; i <= 400; i++) {
+        uint8_t bytes[512], body[256];
+        size_t len, body_len;
+        struct reserve_item item = {.offer = offer.offer, .first = i};
+        struct reserve_create_request request = {.reservation = fixture_id (&fixture, offer.hash),
+            .mode = RESERVE_MODE_BOOK,
+            .items = &item,
+            .items_count = 1};
+        struct request_header header = {.protocol = 1,
+            .call = 1000000 + i,
+            .method = BYTES_LITERAL ("reserve.Create"),
+            .has_request_id = true,
+            .request_id = fixture_id (&fixture, offer.hash),
+            .has_token = true,
+            .token = bytes_text (fixture.admin)};
+        assert_int_equal (
+            codec_encode (&reserve_create_request_type, &request, body, sizeof body, &body_len), STATUS_OK);
+        assert_int_equal (codec_encode (&request_header_type, &header, bytes, sizeof bytes, &len), STATUS_OK);
+        zmq_send (raw, bytes, len, ZMQ_SNDMORE);
+        zmq_send (raw, body, body_len, 0);
+    }
+    int fine = 0, busy = 0;
+    for (int i = 0; i < 400; i++) {
+        uint8_t bytes[1024], body[1024];
+        struct reply_header header;
+        zmq_pollitem_t item = {.socket = raw, .events = ZMQ_POLLIN};
+        assert_int_equal (zmq_poll (&item, 1, FIXTURE_WAIT_MS), 1);
+        int len = zmq_recv (raw, bytes, sizeof bytes, 0);
+        zmq_recv (raw, body, sizeof body, 0);
+        assert_int_equal (
+            codec_decode (&reply_header_type, bytes_of (bytes, (size_t) len), CODEC_STRICT, NULL, &header, NULL),
+            STATUS_OK);
+        fine += header.status == STATUS_OK;
+        busy += header.status == STATUS_RESOURCE_EXHAUSTED && header.retry_after_ms > 0;
+    }
+    assert_int_equal (fine + busy, 400);
+    assert_true (fine > 0);
+    assert_true (busy > 0);
+    fixture_close (&fixture);
+}
+
+static size_t http_get (uint16_t port, const char *path, char *out, size_t size)
+{
+    int fd = socket (AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons (port), .sin_addr = {.s_addr = htonl (INADDR_LOOPBACK)}};
+    assert_int_equal (connect (fd, (struct sockaddr *) &address, sizeof address), 0);
+    char request[128];
+    int len = snprintf (request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", path);
+    assert_int_equal (send (fd, request, (size_t) len, MSG_NOSIGNAL), len);
+    size_t got = 0;
+    ssize_t part;
+    while (got < size - 1 && (part = recv (fd, out + got, size - 1 - got, 0)) > 0)
+        got += (size_t) part;
+    out[got] = '\0';
+    close (fd);
+    return got;
+}
+
+static void test_engine__metrics_and_probes_over_http (void **state)
+{
+    (void) state;
+    static char page[64 * 1024];
+    fixture_init (&fixture, 1, 4);
+    uint16_t port = fixture_free_port ();
+    strcpy (fixture.nodes[1].config.metrics_address, "127.0.0.1");
+    fixture.nodes[1].config.metrics_port = port;
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    book (&offer, 7, STATUS_OK);
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    do
+        http_get (port, "/metrics", page, sizeof page);
+    while (strstr (page, "\nmaitred_writes_total 3\n") == NULL && fixture_mono_ms () < until);
+    assert_non_null (strstr (page, "\nmaitred_writes_total 3\n"));
+    assert_non_null (strstr (page, "# TYPE maitred_calls_in_flight gauge\n"));
+    do
+        http_get (port, "/readyz", page, sizeof page);
+    while (strstr (page, " 200 ") == NULL && fixture_mono_ms () < until);
+    assert_non_null (strstr (page, " 200 "));
+    http_get (port, "/livez", page, sizeof page);
+    assert_non_null (strstr (page, " 200 "));
+    http_get (port, "/etc/passwd", page, sizeof page);
+    assert_non_null (strstr (page, " 404 "));
+    fixture_close (&fixture);
+}
+
 int main (void)
 {
     event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
@@ -234,6 +351,9 @@ int main (void)
         cmocka_unit_test (test_engine__entry_node_answers_for_itself),
         cmocka_unit_test (test_engine__passwords_are_checked_off_the_log),
         cmocka_unit_test (test_engine__refuses_what_it_cannot_start_with),
+        cmocka_unit_test (test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads),
+        cmocka_unit_test (test_engine__more_calls_than_the_table_holds_are_told_to_slow_down),
+        cmocka_unit_test (test_engine__metrics_and_probes_over_http),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
