@@ -308,9 +308,9 @@ static uint64_t earlier (uint64_t a, uint64_t b)
 uint64_t shard_deadline_ms (const struct shard *self)
 {
     uint64_t deadline_ms = earlier (raft_deadline_ms (self->raft), self->waiting_deadline_ms);
-    if (self->status.role == RAFT_LEADER)
+    if (self->status.role == RAFT_LEADER) /* whose heartbeats also time its snapshots and its balance */
         deadline_ms = earlier (deadline_ms, self->housekeeping_next_ms);
-    return earlier (deadline_ms, shard_snapshot_deadline_ms (self));
+    return deadline_ms;
 }
 
 void shard_balance_set (struct shard *self, bool on)

@@ -80,7 +80,7 @@ struct shard_config {
 };
 
 enum shard_event_type {
-    SHARD_EVENT_TICK = 1, /* every 5 to 20 ms */
+    SHARD_EVENT_TICK = 1, /* at shard_deadline_ms, or more often */
     SHARD_EVENT_RAFT,     /* a Raft message for this replica */
     SHARD_EVENT_SNAPSHOT_CHUNK,
     SHARD_EVENT_SNAPSHOT_ACK,
@@ -205,7 +205,8 @@ void shard_step (struct shard *self, const struct shard_event *event);
 /* Ends the turn: applies what committed, answers what can be answered, and hands the collected effects over. */
 void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_ms, struct shard_effects *effects);
 
-/* When shard_turn_end has something to do although nothing was stepped in (timers): monotonic ms. */
+/* When SHARD_EVENT_TICK and a turn's end have something to do although nothing else happens (timers): monotonic ms. Always
+ * ahead of a turn that has just ended. */
 uint64_t shard_deadline_ms (const struct shard *self);
 
 /* False while the node drains: it then does not ask for leaderships back. */

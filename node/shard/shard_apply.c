@@ -42,8 +42,6 @@ void shard_apply_committed (struct shard *self)
     if (self->housekeeping_index != 0 && self->applied >= self->housekeeping_index)
         self->housekeeping_index = 0;
     log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, live);
-    if (self->housekeeping_next_ms > self->now_ms + HOUSEKEEPING_CHECK_MS)
-        self->housekeeping_next_ms = self->now_ms + HOUSEKEEPING_CHECK_MS; /* something may fall due sooner now */
 }
 
 /* What is due, or else the bare time when the log has been without it for long: a replica that was away anchors its clock

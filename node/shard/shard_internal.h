@@ -16,7 +16,7 @@
 #define SNAPSHOT_RESEND_MS 500
 #define SNAPSHOT_ABANDON_MS 10000
 #define HOUSEKEEPING_CHECK_MS 20 /* how often a busy leader looks for due holds: well within the promised 100 ms */
-#define HOUSEKEEPING_IDLE_MS 500 /* and one whose state does not change */
+#define HOUSEKEEPING_IDLE_MS 500 /* and one with nothing due so soon; no hold is shorter than a second */
 #define STAMP_AFTER_MS 60000     /* an idle shard's log gets the time at least this often */
 #define BALANCE_AFTER_MS 3000    /* a leadership must have lasted this long before it is handed to rank 0 */
 #define BALANCE_AFTER_MS_MAX 300000
@@ -164,7 +164,6 @@ void shard_housekeeping (struct shard *self);
 void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node);
 void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack);
 void shard_snapshot_pump (struct shard *self);
-uint64_t shard_snapshot_deadline_ms (const struct shard *self); /* when to pump without an acknowledgement */
 void shard_snapshot_send_close (struct shard *self);
 bool shard_snapshot_sending (const struct shard *self);
 void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *chunk);

@@ -178,20 +178,6 @@ void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack)
     }
 }
 
-uint64_t shard_snapshot_deadline_ms (const struct shard *self)
-{
-    uint64_t deadline_ms = UINT64_MAX;
-    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
-        const struct snapshot_out *out = &self->out[i];
-        if (out->replica == 0)
-            continue;
-        uint64_t resend_ms = out->sent_ms + SNAPSHOT_RESEND_MS, abandon_ms = out->progress_ms + SNAPSHOT_ABANDON_MS;
-        uint64_t own_ms = resend_ms < abandon_ms ? resend_ms : abandon_ms;
-        deadline_ms = own_ms < deadline_ms ? own_ms : deadline_ms;
-    }
-    return deadline_ms;
-}
-
 bool shard_snapshot_sending (const struct shard *self)
 {
     for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {

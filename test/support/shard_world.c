@@ -1,7 +1,6 @@
 #include "test/support/shard_world_internal.h"
 
 #define SPINS_MAX 3
-#define TICK_MS 10
 #define REPLY_BYTES 262144
 
 /* ---- turns */
@@ -63,8 +62,6 @@ static void end_turn (struct shard_world *w, struct shard_world_node *node)
 static void node_turn (struct shard_world *w, struct shard_world_node *node)
 {
     uint64_t now_ms = shard_world_clock (w, node->number);
-    if (node->shard != NULL && w->ticks)
-        shard_world_event (w, node->number, (struct shard_event){.type = SHARD_EVENT_TICK});
     for (unsigned spins = 0; node->shard != NULL; spins++) {
         if (!node->stepped && shard_deadline_ms (node->shard) > now_ms)
             return;
@@ -216,7 +213,6 @@ void shard_world_close (struct shard_world *w)
 
 void shard_world_step (struct shard_world *w)
 {
-    w->ticks = (w->now_ms + w->step_ms) / TICK_MS != w->now_ms / TICK_MS;
     w->now_ms += w->step_ms;
     w->ids.now_ms = WORLD_START_MS + w->now_ms;
     for (uint32_t i = 1; i <= w->options.nodes; i++) {

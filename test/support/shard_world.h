@@ -99,7 +99,6 @@ struct shard_world {
     uint64_t now_ms;  /* of the world; each node's monotonic clock has an offset of its own */
     uint64_t wall_ms; /* added to now_ms: the median that all nodes know; 0: not known */
     uint64_t random;
-    bool ticks; /* this step */
 
     /* dials, changed at any time */
     uint32_t step_ms;     /* 1; more for long quiet times */

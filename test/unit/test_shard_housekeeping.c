@@ -134,6 +134,33 @@ static void test_shard_housekeeping__an_old_leaders_expiry_does_not_count (void 
     }
 }
 
+/* A leader that was cut off had many entries in flight, and its expiry behind them. All of that is void: back in office, it
+ * looks after what is due from the first entry on. */
+static void test_shard_housekeeping__a_leader_that_returns_does_not_wait_for_its_old_expiry (void **state)
+{
+    (void) state;
+    uint32_t old = shard_world_leader (w);
+    assert_int_equal (shard_world_wait (w, hold (old))->status, STATUS_OK);
+    shard_world_run (w, HOLD_TTL_MS - 50);
+    w->no_links = true;
+    shard_world_isolate (w, old, true);
+    for (unsigned i = 0; i < 50; i++)
+        hold (old);
+    shard_world_run (w, 200);
+    uint32_t next = other_leader (old);
+    shard_world_run (w, 500);
+    assert_int_equal (held (next), 0);
+    shard_world_isolate (w, old, false);
+    shard_world_run (w, 500);
+    shard_world_event (w, next, (struct shard_event){.type = SHARD_EVENT_TRANSFER, .transfer_node = old});
+    assert_int_equal (other_leader (next), old);
+    assert_int_equal (shard_world_wait (w, hold (old))->status, STATUS_OK);
+    shard_world_run (w, HOLD_TTL_MS + 100);
+    assert_int_equal (shard_world_leader (w), old);
+    assert_int_equal (held (old), 0);
+    shard_world_settle (w);
+}
+
 static void test_shard_housekeeping__elections_do_not_lengthen_a_hold (void **state)
 {
     (void) state;
@@ -351,6 +378,8 @@ int main (void)
             test_shard_housekeeping__a_rank_0_that_hands_back_is_asked_ever_less, set_up_balanced, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_housekeeping__a_rank_0_that_does_not_take_over_is_asked_ever_less, set_up_balanced, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_housekeeping__a_leader_that_returns_does_not_wait_for_its_old_expiry, set_up, tear_down),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -224,6 +224,39 @@ static void test_shard_reads__a_deadline_ends_the_wait (void **state)
     shard_world_settle (w); /* the rounds' late answers find nobody */
 }
 
+static uint64_t newest_round;
+
+static bool only_the_first_round (struct shard_world *in, uint32_t from, uint32_t to, struct raft_message *message)
+{
+    (void) in, (void) from, (void) to;
+    if (message->type != RAFT_HEARTBEAT || message->round == 0)
+        return true;
+    if (newest_round == 0)
+        newest_round = message->round;
+    return message->round == newest_round;
+}
+
+/* A read takes the place of one that gave up. The answer to the first one's round is none to the second one's. */
+static void test_shard_reads__an_answer_for_a_former_tenant_is_dropped (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_leader (w);
+    newest_round = 0;
+    w->on_raft = only_the_first_round;
+    w->delay_ms = 100;
+    uint64_t first = look_by (leader, shard_world_clock (w, leader) + 2);
+    shard_world_run (w, 2);
+    assert_int_equal (shard_world_find (w, first)->status, STATUS_DEADLINE_EXCEEDED);
+    assert_int_not_equal (newest_round, 0);
+    uint64_t second = look (leader);
+    shard_world_run (w, 300); /* the first round has long been answered by all */
+    assert_int_equal (shard_world_leader (w), leader);
+    assert_true (waits (second));
+    w->on_raft = NULL;
+    assert_int_equal (shard_world_wait (w, second)->status, STATUS_OK);
+    shard_world_settle (w);
+}
+
 static void test_shard_reads__too_many_are_refused (void **state)
 {
     (void) state;
@@ -257,6 +290,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (test_shard_reads__lost_rounds_are_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_reads__a_deadline_ends_the_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_reads__too_many_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_reads__an_answer_for_a_former_tenant_is_dropped, set_up, tear_down),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ static void note (const struct snapshot_chunk *chunk)
     if (sent_next - acked > window_max)
         window_max = sent_next - acked;
     assert_true (chunk->data.len <= SHARD_CHUNK_BYTES);
+    assert_true (chunk->sequence == 0 || acked > 0); /* the first one goes alone */
 }
 
 static bool count_chunks (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
@@ -117,6 +118,23 @@ static void test_shard_snapshot__repeated_and_reordered_chunks_do_no_harm (void 
     settle (33);
 }
 
+static bool lose_the_sixth (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
+{
+    (void) in, (void) from, (void) to;
+    note (chunk);
+    return chunk->sequence != 5 || sent[5] > 1;
+}
+
+static void test_shard_snapshot__a_gap_is_filled_at_once (void **state)
+{
+    (void) state;
+    count ();
+    w->on_chunk = lose_the_sixth;
+    wait_until (caught_up, 300); /* the timer takes half a second */
+    assert_int_equal (sent[5], 2);
+    settle (33);
+}
+
 static uint64_t spoiled;
 
 static bool spoil (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
@@ -165,6 +183,7 @@ static void test_shard_snapshot__a_lost_last_acknowledgement_is_repeated (void *
 {
     (void) state;
     count ();
+    w->on_chunk = NULL;
     w->on_ack = lose_installed;
     wait_until (caught_up, 5000);
     assert_false (nobody_sends ());
@@ -274,6 +293,7 @@ static void test_shard_snapshot__a_refused_transfer_is_begun_again (void **state
 {
     (void) state;
     count ();
+    w->on_chunk = NULL;
     w->on_ack = refuse_once;
     uint64_t opened = w->nodes[shard_world_leader (w)].snapshots_opened;
     wait_until (caught_up, 20000);
@@ -359,12 +379,18 @@ static void test_shard_snapshot__forged_chunks_are_dropped (void **state)
 {
     (void) state;
     wait_until (caught_up, 3000);
+    uint32_t leader = shard_world_leader (w);
+    shard_world_event (w, leader, (struct shard_event){.type = SHARD_EVENT_TRANSFER});
     shard_world_run (w, 1000);
+    if (shard_world_leader (w) == behind)
+        behind = leader;
     struct snapshot_chunk chunk = forged ();
+    assert_true (chunk.term >= 2);
     chunk.to++;
     step_chunk (&chunk);
     chunk = forged ();
     chunk.term--; /* an old leader's */
+    chunk.index_term = chunk.term;
     step_chunk (&chunk);
     chunk = forged ();
     chunk.term++; /* one we have not heard of: its snapshot could not be restarted from */
@@ -407,6 +433,39 @@ static void test_shard_snapshot__forged_chunks_are_dropped (void **state)
     settle (33);
 }
 
+static void test_shard_snapshot__forged_acknowledgements_are_dropped (void **state)
+{
+    (void) state;
+    slow_down ();
+    uint32_t leader = shard_world_leader (w);
+    uint64_t opened = w->nodes[leader].snapshots_opened;
+    struct snapshot_ack ack = {.shard = WORLD_SHARD,
+        .from = SHARD_WORLD_REPLICA (behind),
+        .to = SHARD_WORLD_REPLICA (leader),
+        .term = shard_world_status (w, leader).term,
+        .snapshot = 1,
+        .ok = true,
+        .installed = true};
+    struct shard_event event = {.type = SHARD_EVENT_SNAPSHOT_ACK, .ack = &ack};
+    shard_world_event (w, leader, event); /* of another transfer */
+    ack.ok = ack.installed = false;
+    shard_world_event (w, leader, event);
+    ack.from = 0;
+    shard_world_event (w, leader, event);
+    ack.from = 4711;
+    shard_world_event (w, leader, event);
+    ack.sequence = UINT64_MAX; /* of this one, but of chunks that were never sent */
+    ack.from = SHARD_WORLD_REPLICA (behind);
+    ack.ok = true;
+    for (uint64_t id = 0; id < 16; id++) {
+        ack.snapshot = (w->nodes[leader].session << 20) + id;
+        shard_world_event (w, leader, event);
+    }
+    wait_until (caught_up, 20000);
+    assert_int_equal (w->nodes[leader].snapshots_opened, opened);
+    settle (33);
+}
+
 /* A late repeat of an earlier transfer's first chunk must not push the present one aside. */
 static struct snapshot_chunk first_chunk;
 static struct snapshot_member first_members[16];
@@ -446,6 +505,29 @@ static void test_shard_snapshot__a_late_chunk_of_an_earlier_transfer_changes_not
     settle (33);
 }
 
+static void test_shard_snapshot__a_late_chunk_of_an_installed_snapshot_changes_nothing (void **state)
+{
+    (void) state;
+    have_first = false;
+    w->on_chunk = keep_first;
+    wait_until (caught_up, 20000);
+    assert_true (have_first);
+    shard_world_crash (w, behind);
+    book_many (20);
+    shard_world_run (w, 100);
+    shard_world_write_back (w, shard_world_leader (w), 0);
+    shard_world_start (w, behind);
+    slow_down ();
+    size_t len = w->nodes[behind].incoming.len;
+    shard_world_event (w, behind, (struct shard_event){.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = &first_chunk});
+    assert_true (w->nodes[behind].receiving);
+    assert_true (w->nodes[behind].incoming.len >= len);
+    for (unsigned i = 0; i < 20000 && w->nodes[behind].installs < 2; i++)
+        shard_world_run (w, 1);
+    assert_int_equal (w->nodes[behind].installs, 2);
+    settle (53);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +557,10 @@ int main (void)
         cmocka_unit_test_setup_teardown (test_shard_snapshot__forged_chunks_are_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot__a_late_chunk_of_an_earlier_transfer_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__a_gap_is_filled_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_snapshot__forged_acknowledgements_are_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot__a_late_chunk_of_an_installed_snapshot_changes_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
