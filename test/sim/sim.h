@@ -63,7 +63,7 @@ struct sim_happening {
     uint64_t epoch; /* life of the node it is meant for, 0 = any */
     uint64_t value;
     bool up;
-    bool late; /* SIM_LINK: a silent cut that is noticed after a while */
+    bool late;     /* SIM_LINK: a silent cut that is noticed after a while */
     uint8_t *data; /* owned */
     size_t len;
 };
@@ -87,7 +87,17 @@ struct sim_machine {
 #define SIM_COMMAND_BYTES 24
 void sim_machine_apply (struct sim_machine *machine, const struct raft_entry *entry);
 
+/* ---- packets (sim_duty.c): a tag, the receiver's replica id, then real wire bytes ---- */
+enum sim_tag { SIM_TAG_RAFT = 1, SIM_TAG_CHUNK, SIM_TAG_ACK };
+#define SIM_PACKET_HEAD 9
+
 /* ---- sim_disk.c ---- */
+/* The rows of a shard's state, in order (services mode). */
+struct sim_image {
+    uint8_t *data;
+    size_t len, size;
+};
+
 struct sim_entry {
     uint64_t index, term, checksum;
     uint8_t type;
@@ -116,6 +126,7 @@ struct sim_stored {
     struct raft_configuration configuration;
     struct sim_entries log;
     struct sim_machine state;
+    struct sim_image image;
     bool suspect;
     bool damaged; /* lost synced data, and was not brought back yet */
     struct sim_undo undo[SIM_UNDO_MAX];
@@ -135,6 +146,7 @@ struct sim_write {
     uint64_t first, index, index_term;
     struct sim_entries log;
     struct sim_machine state;
+    struct sim_image image;
     struct raft_configuration configuration;
     uint64_t from; /* SIM_WRITE_INSTALL: who sent it */
     struct sim_write *next;
@@ -147,6 +159,9 @@ struct sim_disk {
     uint64_t batches;
 };
 
+/* A snapshot became durable: what it means for the log. */
+void sim_disk_install (struct sim_stored *stored, uint64_t index, uint64_t term,
+    const struct raft_configuration *configuration, bool resets);
 struct sim_stored *sim_disk_find (struct sim_disk *disk, uint64_t replica);
 struct sim_stored *sim_disk_create (struct sim_disk *disk, uint32_t shard, uint64_t replica);
 void sim_disk_erase (struct sim_disk *disk, uint64_t replica);
@@ -156,6 +171,8 @@ struct sim_write *sim_disk_write (struct sim_node *node, enum sim_write_kind kin
 void sim_disk_start (struct sim *sim, struct sim_node *node);
 /* The batch under way is synced: it takes effect, and the replicas hear of it. */
 void sim_disk_synced (struct sim *sim, struct sim_node *node);
+/* Waits until everything handed to the disk so far is synced. */
+void sim_disk_force (struct sim *sim, struct sim_node *node);
 /* The power goes: the batch under way was written, or not, or is torn (which the store finds and cuts). */
 void sim_disk_crash (struct sim *sim, struct sim_node *node);
 /* Takes back the newest `records` records of a replica; the store notices. */
@@ -170,7 +187,7 @@ bool sim_stored_has (const struct sim_stored *stored, uint64_t index, uint64_t t
 /* ---- sim_node.c, sim_turn.c ---- */
 struct sim_input {
     struct raft_event event;
-    uint8_t *data; /* RAFT_RECEIVE: the bytes, owned */
+    uint8_t *data; /* RAFT_RECEIVE: the packet, owned */
     size_t len;
     uint64_t op;               /* proposals and reads: the client's operation */
     struct sim_write *install; /* RAFT_RESTORE: owned copy of the installed snapshot */
@@ -193,8 +210,9 @@ struct sim_replica {
     struct sim_stored *stored;
     uint32_t shard;
     uint64_t replica;
-    struct raft *raft;
+    struct raft *raft; /* services mode: the shard's own */
     struct sim_machine machine;
+    struct sim_shard *shard_core; /* services mode */
     struct sim_input *inputs;
     size_t inputs_count, inputs_size;
     struct sim_held *held;
@@ -230,12 +248,47 @@ struct sim_replica *sim_node_find (struct sim_node *node, uint64_t replica);
 uint64_t sim_node_now_ms (const struct sim *sim, const struct sim_node *node);
 void sim_node_wake (struct sim *sim, struct sim_node *node, uint64_t delay_us);
 struct sim_input *sim_node_input (struct sim *sim, struct sim_replica *replica, enum raft_event_type type);
-void sim_node_turn (struct sim *sim, struct sim_node *node);
 void sim_node_deliver (struct sim *sim, struct sim_node *node, uint8_t *data, size_t len);
 void sim_node_link (struct sim *sim, struct sim_node *node, uint32_t peer, bool up);
 void sim_node_persisted (struct sim *sim, struct sim_node *node, struct sim_write *write);
 void sim_node_snapshot (struct sim *sim, struct sim_node *node, const uint8_t *data, size_t len);
 void sim_node_snapshot_sent (struct sim *sim, struct sim_node *node, const uint8_t *data);
+
+/* ---- sim_turn.c ---- */
+void sim_node_turn (struct sim *sim, struct sim_node *node);
+
+/* ---- sim_duty.c: what both modes do with effects ---- */
+void sim_duty_persist (struct sim *sim, struct sim_replica *replica, const struct sim_write *what,
+    const struct raft_entry *entries, size_t count);
+void sim_duty_suspect (struct sim *sim, struct sim_replica *replica, bool cleared, bool became);
+void sim_duty_send (struct sim *sim, struct sim_replica *replica, const struct raft_message *message);
+void sim_duty_hold (
+    struct sim *sim, struct sim_replica *replica, const struct raft_message *message, uint64_t sequence);
+void sim_duty_release (struct sim *sim, struct sim_replica *replica);
+void sim_duty_packet (struct sim *sim, struct sim_replica *replica, enum sim_tag tag, uint64_t to,
+    const struct codec_type *type, const void *value);
+/* Decodes a RAFT packet; *message is good until the next call. */
+void sim_duty_message (
+    struct sim *sim, const struct sim_replica *replica, const struct sim_input *input, struct raft_message *message);
+/* What became of the replica's role; true when it just lost its leadership. */
+bool sim_duty_notice (struct sim *sim, struct sim_replica *replica);
+/* Where in its duties the node dies this time; 0: nowhere. */
+unsigned sim_duty_dies (struct sim *sim, bool hard_state);
+
+/* ---- sim_shard*.c: services mode ---- */
+struct sim_shard_clients;
+void sim_shard_open (
+    struct sim *sim, struct sim_replica *replica, const struct raft_options *options, const struct raft_stored *from);
+void sim_shard_close (struct sim_replica *replica);
+bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms);
+uint64_t sim_shard_deadline_ms (const struct sim_replica *replica);
+bool sim_shard_leads (const struct sim_replica *replica);
+void sim_shard_ask (struct sim *sim, uint64_t client);
+void sim_shard_lost (struct sim *sim, uint64_t token);
+/* Steps a client's call into its replica, within a turn. */
+void sim_shard_call (struct sim *sim, struct sim_replica *replica, uint64_t token);
+void sim_shard_clients_close (struct sim *sim);
+void sim_shard_final (struct sim *sim, struct sim_replica *replica);
 
 /* A snapshot on its way, by value in a happening's data. */
 struct sim_snapshot {
@@ -287,12 +340,15 @@ struct sim_group {
 struct sim_oracle {
     struct sim_map facts; /* leaders, votes, entries */
     struct sim_group groups[SIM_SHARDS_MAX];
-    uint64_t elections, applied, reads, writes, unknown, snapshots, restores, suspects, cleared, refused, changes;
+    uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
+        changes;
 };
 void sim_oracle_message (struct sim *sim, const struct raft_message *message);
 void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uint64_t first, uint64_t last);
 void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica);
 void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, const struct raft_entry *entry);
+/* Any two replicas that report a hash for an index must report the same. */
+void sim_oracle_state (struct sim *sim, const struct sim_replica *replica, uint64_t index, uint64_t hash);
 void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica);
 void sim_oracle_hard_state (struct sim *sim, const struct sim_stored *stored, uint64_t term, uint64_t vote);
 void sim_oracle_close (struct sim_oracle *oracle);
@@ -350,6 +406,7 @@ struct sim_options {
     uint64_t seed;
     uint64_t duration_ms;
     bool trace;
+    bool services;                   /* whole shards with their services instead of bare Raft cores */
     uint32_t families, families_set; /* forced when families_set */
 };
 
@@ -374,6 +431,7 @@ struct sim {
     struct sim_change changes[SIM_SHARDS_MAX];
     uint64_t disk_slow_until_us[SIM_NODES_MAX + 1];
     struct raft_effects effects;
+    struct sim_shard_clients *shard_clients;
 };
 
 uint64_t sim_new_replica (struct sim *sim, uint32_t node);

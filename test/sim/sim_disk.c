@@ -70,6 +70,7 @@ struct sim_stored *sim_disk_create (struct sim_disk *disk, uint32_t shard, uint6
 static void free_stored (struct sim_stored *stored)
 {
     sim_entries_clear (&stored->log);
+    free (stored->image.data);
     for (size_t i = 0; i < stored->undo_count; i++)
         sim_entries_clear (&stored->undo[i].removed);
     free (stored);
@@ -202,6 +203,17 @@ static void compact (struct sim_stored *stored, uint64_t index, uint64_t term, c
     stored->configuration = *members;
 }
 
+void sim_disk_install (struct sim_stored *stored, uint64_t index, uint64_t term,
+    const struct raft_configuration *configuration, bool resets)
+{
+    fence (stored);
+    if (resets)
+        drop_from (&stored->log, 0);
+    stored->snapshot_index = index;
+    stored->snapshot_term = term;
+    stored->configuration = *configuration;
+}
+
 static void take_effect (struct sim *sim, struct sim_stored *stored, struct sim_write *write)
 {
     switch (write->kind) {
@@ -209,17 +221,18 @@ static void take_effect (struct sim *sim, struct sim_stored *stored, struct sim_
         write_turn (sim, stored, write);
         break;
     case SIM_WRITE_STATE:
-        if (write->state.applied > stored->state.applied)
-            stored->state = write->state;
+        if (write->state.applied <= stored->state.applied)
+            break;
+        stored->state = write->state;
+        free (stored->image.data);
+        stored->image = write->image; /* the rows move over */
+        write->image = (struct sim_image){0};
         break;
     case SIM_WRITE_INSTALL: /* the log stays as it is: raft_new and the next reset sort it out */
         if (write->index <= stored->state.applied)
             break;
-        fence (stored);
+        sim_disk_install (stored, write->index, write->index_term, &write->configuration, false);
         stored->state = write->state;
-        stored->snapshot_index = write->index;
-        stored->snapshot_term = write->index_term;
-        stored->configuration = write->configuration;
         break;
     case SIM_WRITE_COMPACT:
         compact (stored, write->index, write->index_term, &write->configuration);
@@ -233,6 +246,7 @@ static void take_effect (struct sim *sim, struct sim_stored *stored, struct sim_
 static void free_write (struct sim_write *write)
 {
     sim_entries_clear (&write->log);
+    free (write->image.data);
     free (write);
 }
 
@@ -260,6 +274,18 @@ void sim_disk_synced (struct sim *sim, struct sim_node *node)
         free_write (write);
     }
     sim_disk_start (sim, node);
+}
+
+void sim_disk_force (struct sim *sim, struct sim_node *node)
+{
+    struct sim_disk *disk = &node->disk;
+    while (disk->batch_writing != 0 || disk->batch_open != 0) {
+        if (disk->batch_writing == 0) {
+            disk->batch_writing = disk->batch_open;
+            disk->batch_open = 0;
+        }
+        sim_disk_synced (sim, node);
+    }
 }
 
 void sim_disk_crash (struct sim *sim, struct sim_node *node)

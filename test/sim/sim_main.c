@@ -1,4 +1,4 @@
-/* maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--trace]: each seed runs twice. */
+/* maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--services] [--trace]: each seed runs twice. */
 #include "test/sim/sim.h"
 
 #include <signal.h>
@@ -58,7 +58,8 @@ void sim_fail (const struct sim *sim, const char *format, ...)
     va_start (arguments, format);
     vfprintf (stderr, format, arguments);
     va_end (arguments);
-    fprintf (stderr, "\nagain: maitred_sim --seed %lu --trace\n", (unsigned long) sim->options.seed);
+    fprintf (stderr, "\nagain: maitred_sim --seed %lu --trace%s\n", (unsigned long) sim->options.seed,
+        sim->options.services ? " --services" : "");
     exit (1);
 }
 
@@ -130,6 +131,14 @@ static void setup (struct sim *sim, const struct sim_options *options)
     sim_queue_push (&sim->queue, (struct sim_happening){.time_us = 2000 * 1000, .kind = SIM_ADMIN});
 }
 
+static void ask (struct sim *sim, uint64_t client)
+{
+    if (sim->options.services)
+        sim_shard_ask (sim, client);
+    else
+        sim_client_ask (sim, client);
+}
+
 static void happen (struct sim *sim, struct sim_happening *happening, bool clients)
 {
     struct sim_node *node = &sim->nodes[happening->node];
@@ -151,7 +160,7 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
             sim_node_link (sim, node, happening->peer, happening->up);
         break;
     case SIM_DISK:
-        if (reaches)
+        if (reaches && happening->value == node->disk.batch_writing) /* else it was waited for */
             sim_disk_synced (sim, node);
         break;
     case SIM_SNAPSHOT:
@@ -164,7 +173,7 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
         break;
     case SIM_CLIENT:
         if (clients)
-            sim_client_ask (sim, happening->value);
+            ask (sim, happening->value);
         break;
     case SIM_FAULT:
         sim_fault_next (sim);
@@ -254,7 +263,7 @@ static void require_convergence (struct sim *sim)
         bool moved = sim->oracle.groups[done].completed_index > beyond[done];
         run_until (sim, sim->time_us + 100 * 1000, !moved);
         for (uint64_t client = 1; !moved && client <= 1; client++)
-            sim_client_ask (sim, client);
+            ask (sim, client);
     }
 }
 
@@ -267,6 +276,7 @@ static void close_all (struct sim *sim)
         free (node->replicas);
         sim_disk_close (&node->disk);
     }
+    sim_shard_clients_close (sim);
     sim_queue_close (&sim->queue);
     sim_oracle_close (&sim->oracle);
     raft_effects_close (&sim->effects);
@@ -283,6 +293,9 @@ static uint64_t run (const struct sim_options *options, struct sim_oracle *total
     run_until (sim, options->duration_ms * 1000, true);
     sim_fault_heal (sim);
     require_convergence (sim);
+    for (uint32_t n = 1; sim->options.services && n <= sim->nodes_count; n++)
+        for (size_t i = 0; i < sim->nodes[n].replicas_count; i++)
+            sim_shard_final (sim, sim->nodes[n].replicas[i]);
     sim_trace (sim, "settled after %lu elections, %lu writes, %lu reads", (unsigned long) sim->oracle.elections,
         (unsigned long) sim->oracle.writes, (unsigned long) sim->oracle.reads);
     uint64_t hash = sim->hash;
@@ -290,6 +303,7 @@ static uint64_t run (const struct sim_options *options, struct sim_oracle *total
     total->elections += oracle->elections;
     total->applied += oracle->applied;
     total->reads += oracle->reads;
+    total->repeated += oracle->repeated;
     total->writes += oracle->writes;
     total->unknown += oracle->unknown;
     total->snapshots += oracle->snapshots;
@@ -311,6 +325,8 @@ int main (int argc, char **argv)
         bool more = i + 1 < argc;
         if (strcmp (argv[i], "--trace") == 0) {
             options.trace = true;
+        } else if (strcmp (argv[i], "--services") == 0) {
+            options.services = true;
         } else if (more && strcmp (argv[i], "--seed") == 0) {
             options.seed = strtoull (argv[++i], NULL, 10);
         } else if (more && strcmp (argv[i], "--seeds") == 0) {
@@ -321,8 +337,8 @@ int main (int argc, char **argv)
             options.families = (uint32_t) strtoul (argv[++i], NULL, 16);
             options.families_set = true;
         } else {
-            fprintf (
-                stderr, "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--trace]\n");
+            fprintf (stderr, "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] "
+                             "[--services] [--trace]\n");
             return 2;
         }
     }
@@ -338,11 +354,13 @@ int main (int argc, char **argv)
             return 1;
         }
     }
-    printf ("%lu seeds: elections %lu, applied %lu, writes %lu, reads %lu, unknown %lu, refused %lu, snapshots %lu, "
+    printf ("%lu seeds: elections %lu, applied %lu, writes %lu, reads %lu, unknown %lu, repeated %lu, refused %lu, "
+            "snapshots %lu, "
             "restores %lu, rotten %lu, cleared %lu, changes %lu\n",
         (unsigned long) seeds, (unsigned long) total.elections, (unsigned long) total.applied,
         (unsigned long) total.writes, (unsigned long) total.reads, (unsigned long) total.unknown,
-        (unsigned long) total.refused, (unsigned long) total.snapshots, (unsigned long) total.restores,
-        (unsigned long) total.suspects, (unsigned long) total.cleared, (unsigned long) total.changes);
+        (unsigned long) total.repeated, (unsigned long) total.refused, (unsigned long) total.snapshots,
+        (unsigned long) total.restores, (unsigned long) total.suspects, (unsigned long) total.cleared,
+        (unsigned long) total.changes);
     return 0;
 }

@@ -95,17 +95,19 @@ void sim_node_open_replica (struct sim *sim, struct sim_node *node, struct sim_s
         .entries_count = stored->log.count,
     };
     struct raft_options options = options_of (sim, node, stored);
-    enum status status = raft_new (&options, &from, sim_node_now_ms (sim, node), &replica->raft);
-    free (entries);
-    if (status != STATUS_OK)
-        sim_fail (sim, "node %u shard %u replica %lu does not start: %s", node->index, stored->shard,
-            (unsigned long) stored->replica, status_name (status));
     replica->node = node;
     replica->stored = stored;
     replica->shard = stored->shard;
     replica->replica = stored->replica;
     replica->machine = stored->state;
     replica->term = stored->term;
+    if (sim->options.services) {
+        sim_shard_open (sim, replica, &options, &from);
+    } else if (raft_new (&options, &from, sim_node_now_ms (sim, node), &replica->raft) != STATUS_OK) {
+        sim_fail (sim, "node %u shard %u replica %lu does not start", node->index, stored->shard,
+            (unsigned long) stored->replica);
+    }
+    free (entries);
     replica->state_due_ms = sim_node_now_ms (sim, node) + sim_between (sim, 200, 3000);
     sim_grow (&node->replicas, &node->replicas_size, node->replicas_count, sizeof *node->replicas);
     node->replicas[node->replicas_count++] = replica;
@@ -125,18 +127,29 @@ static void close_input (struct sim_input *input)
         free (input->install);
 }
 
+static void lost (struct sim *sim, struct sim_replica *replica, uint64_t op)
+{
+    if (sim->options.services)
+        sim_shard_lost (sim, op);
+    else
+        sim_client_done (sim, op, replica, 0, false);
+}
+
 static void close_replica (struct sim *sim, struct sim_replica *replica)
 {
     for (size_t i = 0; i < replica->inputs_count; i++) {
         if (replica->inputs[i].op)
-            sim_client_done (sim, replica->inputs[i].op, replica, 0, false);
+            lost (sim, replica, replica->inputs[i].op);
         close_input (&replica->inputs[i]);
     }
     for (size_t i = 0; i < replica->waiting_count; i++)
-        sim_client_done (sim, replica->waiting[i].op, replica, 0, false);
+        lost (sim, replica, replica->waiting[i].op);
     for (size_t i = 0; i < replica->held_count; i++)
         free (replica->held[i].data);
-    raft_destroy (&replica->raft);
+    if (replica->shard_core)
+        sim_shard_close (replica);
+    else
+        raft_destroy (&replica->raft);
     free (replica->inputs);
     free (replica->held);
     free (replica->waiting);
@@ -192,16 +205,8 @@ void sim_node_crash (struct sim *sim, struct sim_node *node)
 
 void sim_node_deliver (struct sim *sim, struct sim_node *node, uint8_t *data, size_t len)
 {
-    /* The receiver's replica id is needed to find the replica; everything else is decoded when its turn comes. */
-    static uint64_t memory[(RAFT_WIRE_MESSAGE_ARENA_MAX + 7) / 8];
-    struct raft_wire_message wire;
-    struct arena arena;
-    arena_init (&arena, memory, sizeof memory);
-    enum status status =
-        codec_decode (&raft_wire_message_type, bytes_of (data, len), CODEC_STRICT, &arena, &wire, NULL);
-    if (status != STATUS_OK)
-        sim_fail (sim, "node %u cannot decode a message: %s", node->index, status_name (status));
-    struct sim_replica *replica = sim_node_find (node, wire.to);
+    maitre_assert (len > SIM_PACKET_HEAD);
+    struct sim_replica *replica = sim_node_find (node, bytes_get_u64 (data + 1));
     if (!replica) {
         free (data);
         return;

@@ -7,7 +7,7 @@
 
 /* ---- a map of facts ---- */
 
-enum fact { FACT_LEADER = 1, FACT_VOTE, FACT_ENTRY };
+enum fact { FACT_LEADER = 1, FACT_VOTE, FACT_ENTRY, FACT_STATE };
 
 static uint64_t mix (const uint64_t key[4])
 {
@@ -166,6 +166,13 @@ void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, con
     if (committed->hash != replica->machine.hash)
         sim_fail (sim, "shard %u: replica %lu has another state at %lu", replica->shard,
             (unsigned long) replica->replica, (unsigned long) entry->index);
+}
+
+void sim_oracle_state (struct sim *sim, const struct sim_replica *replica, uint64_t index, uint64_t hash)
+{
+    if (state_fact (sim, FACT_STATE, replica->shard, index, 0, hash) != hash)
+        sim_fail (sim, "shard %u: replica %lu has another state at %lu", replica->shard,
+            (unsigned long) replica->replica, (unsigned long) index);
 }
 
 void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica)

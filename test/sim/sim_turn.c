@@ -6,40 +6,10 @@
 
 #include "schemas/runtime/assert.h"
 
-#define MESSAGE_BYTES_MAX (512 * 1024)
-
-/* ---- messages, as real wire bytes ---- */
-
-static uint8_t *encode (struct sim *sim, const struct raft_message *message, size_t *len)
-{
-    static struct raft_wire_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
-    static uint8_t buffer[MESSAGE_BYTES_MAX];
-    struct raft_wire_message wire;
-    raft_codec_to_wire (message, &wire, entries);
-    enum status status = codec_encode (&raft_wire_message_type, &wire, buffer, sizeof buffer, len);
-    if (status != STATUS_OK)
-        sim_fail (sim, "a message does not encode: %s", status_name (status));
-    return sim_copy (buffer, *len);
-}
-
 static enum status receive (struct sim *sim, struct sim_replica *replica, struct sim_input *input)
 {
-    static uint64_t memory[(RAFT_WIRE_MESSAGE_ARENA_MAX + 7) / 8];
-    static struct raft_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
-    struct raft_wire_message wire;
     struct raft_message message;
-    struct arena arena;
-    arena_init (&arena, memory, sizeof memory);
-    enum status status =
-        codec_decode (&raft_wire_message_type, bytes_of (input->data, input->len), CODEC_STRICT, &arena, &wire, NULL);
-    if (status == STATUS_OK)
-        status = raft_codec_from_wire (&wire, &message, entries);
-    if (status != STATUS_OK)
-        sim_fail (sim, "a message does not decode: %s", status_name (status));
-    sim_trace (sim, "%u.%u < type %u from %lu term %lu index %lu/%lu commit %lu n %u flags %u", replica->node->index,
-        replica->shard, message.type, (unsigned long) message.from, (unsigned long) message.term,
-        (unsigned long) message.index, (unsigned long) message.log_term, (unsigned long) message.commit, message.count,
-        message.flags);
+    sim_duty_message (sim, replica, input, &message);
     input->event.message = &message;
     return raft_step (replica->raft, &input->event, &sim->effects);
 }
@@ -139,69 +109,24 @@ static void step_input (struct sim *sim, struct sim_replica *replica, struct sim
 static void persist (struct sim *sim, struct sim_replica *replica)
 {
     const struct raft_effects *effects = &sim->effects;
-    if (effects->suspect_cleared || effects->became_suspect) {
-        struct sim_write *mark = sim_disk_write (replica->node, SIM_WRITE_SUSPECT, replica->replica);
-        mark->suspect = effects->became_suspect;
-        sim->oracle.cleared += effects->suspect_cleared;
-        if (effects->suspect_cleared && replica->stored->damaged) {
-            replica->stored->damaged = false;
-            sim->oracle.groups[replica->shard].damaged--;
-        }
-        sim_trace (sim, "%u.%u replica %lu is %s", replica->node->index, replica->shard,
-            (unsigned long) replica->replica, effects->became_suspect ? "suspect" : "cleared");
-    }
+    sim_duty_suspect (sim, replica, effects->suspect_cleared, effects->became_suspect);
     if (effects->persist.sequence == 0)
         return;
-    struct sim_write *write = sim_disk_write (replica->node, SIM_WRITE_TURN, replica->replica);
-    write->sequence = effects->persist.sequence;
-    write->hard_state = effects->persist.hard_state;
-    write->term = effects->persist.term;
-    write->vote = effects->persist.vote;
-    write->commit = effects->persist.commit;
-    write->entries = effects->persist.entries;
-    write->first = effects->persist.first;
-    write->reset = effects->persist.reset;
-    write->index = effects->persist.reset_index;
-    write->index_term = effects->persist.reset_term;
-    if (effects->persist.entries)
-        for (uint64_t i = effects->persist.first; i <= effects->persist.last; i++)
-            sim_entries_append (&write->log, raft_entry (replica->raft, i));
-}
-
-static void send (struct sim *sim, struct sim_replica *replica, const struct raft_message *message)
-{
-    size_t len;
-    sim_oracle_message (sim, message);
-    uint8_t *data = encode (sim, message, &len);
-    sim_net_send (sim, replica->node->index, sim_node_of (sim, message->to), data, len);
-    free (data);
-}
-
-static void hold (struct sim *sim, struct sim_replica *replica, const struct raft_message *message, uint64_t sequence)
-{
-    sim_grow (&replica->held, &replica->held_size, replica->held_count, sizeof *replica->held);
-    struct sim_held *held = &replica->held[replica->held_count++];
-    held->after_sequence = sequence;
-    held->message = *message;
-    held->message.entries = NULL;
-    held->data = encode (sim, message, &held->len);
-}
-
-/* Duty 6: what waited for batches that are synced now. */
-static void release_held (struct sim *sim, struct sim_replica *replica)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < replica->held_count; i++) {
-        struct sim_held *held = &replica->held[i];
-        if (held->after_sequence > replica->persisted_sequence) {
-            replica->held[kept++] = *held;
-            continue;
-        }
-        sim_oracle_message (sim, &held->message);
-        sim_net_send (sim, replica->node->index, sim_node_of (sim, held->message.to), held->data, held->len);
-        free (held->data);
-    }
-    replica->held_count = kept;
+    struct sim_write what = {
+        .sequence = effects->persist.sequence,
+        .hard_state = effects->persist.hard_state,
+        .term = effects->persist.term,
+        .vote = effects->persist.vote,
+        .commit = effects->persist.commit,
+        .entries = effects->persist.entries,
+        .first = effects->persist.first,
+        .reset = effects->persist.reset,
+        .index = effects->persist.reset_index,
+        .index_term = effects->persist.reset_term,
+    };
+    bool some = effects->persist.entries && effects->persist.last >= effects->persist.first;
+    size_t count = some ? (size_t) (effects->persist.last - effects->persist.first + 1) : 0;
+    sim_duty_persist (sim, replica, &what, some ? raft_entry (replica->raft, what.first) : NULL, count);
 }
 
 static void answer (struct sim *sim, struct sim_replica *replica)
@@ -290,17 +215,7 @@ static void write_back (struct sim *sim, struct sim_replica *replica, uint64_t n
 
 static void notice (struct sim *sim, struct sim_replica *replica)
 {
-    struct raft_status status;
-    raft_status (replica->raft, &status);
-    bool leads = status.role == RAFT_LEADER && (replica->role != RAFT_LEADER || replica->term != status.term);
-    if (status.anomalies != 0)
-        sim_fail (sim, "node %u shard %u counted an anomaly", replica->node->index, replica->shard);
-    bool lost = replica->role == RAFT_LEADER && (status.role != RAFT_LEADER || status.term != replica->term);
-    replica->role = status.role;
-    replica->term = status.term;
-    if (leads)
-        sim_oracle_leader (sim, replica);
-    if (!lost)
+    if (!sim_duty_notice (sim, replica))
         return;
     size_t kept = 0; /* writes whose outcome this replica will not learn soon */
     for (size_t i = 0; i < replica->waiting_count; i++) {
@@ -337,29 +252,32 @@ static bool turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
     step_simple (sim, replica, RAFT_TURN_END, now_ms);
     notice (sim, replica);
 
-    /* A vote that is lost is worth more than an entry: crash there more often. */
-    uint64_t one_in = sim->effects.persist.hard_state ? 20 : 3000;
-    uint64_t dies = sim->chaos && (sim->families & SIM_CRASH) && sim_chance (sim, one_in) ? 1 + sim_below (sim, 4) : 0;
+    unsigned dies = sim_duty_dies (sim, sim->effects.persist.hard_state);
     if (dies == 1)
         return false;
     persist (sim, replica);
     if (dies == 2)
         return false;
     for (size_t i = 0; i < sim->effects.send_now_count; i++)
-        send (sim, replica, &sim->effects.send_now[i]);
+        sim_duty_send (sim, replica, &sim->effects.send_now[i]);
     if (dies == 3)
         return false;
     for (size_t i = 0; i < sim->effects.send_after_count; i++)
-        hold (sim, replica, &sim->effects.send_after_persist[i], sim->effects.after_sequence);
+        sim_duty_hold (sim, replica, &sim->effects.send_after_persist[i], sim->effects.after_sequence);
     apply (sim, replica);
     start_snapshots (sim, replica);
     if (dies == 4)
         return false;
-    release_held (sim, replica);
+    sim_duty_release (sim, replica);
     write_back (sim, replica, now_ms);
     raft_effects_reset (&sim->effects);
     step_simple (sim, replica, RAFT_APPLIED, now_ms);
     return true;
+}
+
+static uint64_t deadline_of (const struct sim *sim, const struct sim_replica *replica)
+{
+    return sim->options.services ? sim_shard_deadline_ms (replica) : raft_deadline_ms (replica->raft);
 }
 
 void sim_node_turn (struct sim *sim, struct sim_node *node)
@@ -373,14 +291,15 @@ void sim_node_turn (struct sim *sim, struct sim_node *node)
     node->wake_us = 0;
     for (size_t i = 0; i < node->replicas_count; i++) {
         struct sim_replica *replica = node->replicas[i];
-        if (replica->inputs_count > 0 || now_ms >= raft_deadline_ms (replica->raft)) {
-            if (!turn (sim, replica, now_ms)) {
+        if (replica->inputs_count > 0 || now_ms >= deadline_of (sim, replica)) {
+            bool lives = sim->options.services ? sim_shard_turn (sim, replica, now_ms) : turn (sim, replica, now_ms);
+            if (!lives) {
                 sim_disk_start (sim, node); /* what was handed to the disk may be on its way */
                 sim_node_crash (sim, node);
                 return;
             }
         }
-        uint64_t deadline_ms = raft_deadline_ms (replica->raft);
+        uint64_t deadline_ms = deadline_of (sim, replica);
         if (deadline_ms < next_ms)
             next_ms = deadline_ms;
     }

@@ -1,0 +1,225 @@
+/* A shard's environment: its state, its snapshots, its birth from what the disk holds. */
+#include "test/sim/sim_shard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/runtime/checksum.h"
+
+uint64_t sim_shard_wall_ms (const struct sim *sim)
+{
+    return SIM_WALL_START_MS + sim->time_us / 1000;
+}
+
+struct services_config sim_shard_services (const struct sim *sim, uint32_t shard)
+{
+    return (struct services_config){
+        .shard = shard + 1, .shard_count = sim->shards_count, .records_max = 1000000, .record_ttl_ms = 86400000};
+}
+
+/* ---- images ---- */
+
+static void image_put (struct sim_image *image, const void *data, size_t len)
+{
+    if (image->len + len > image->size) {
+        image->size = 2 * (image->len + len);
+        image->data = realloc (image->data, image->size);
+        maitre_assert (image->data != NULL);
+    }
+    if (len > 0)
+        memcpy (image->data + image->len, data, len);
+    image->len += len;
+}
+
+struct sim_image sim_shard_image (const struct state_map *map)
+{
+    struct sim_image image = {0};
+    struct tree_cursor cursor;
+    const struct tree_entry *entry;
+    tree_seek (map->tree, bytes_of (NULL, 0), &cursor);
+    while ((entry = tree_next (&cursor)) != NULL) {
+        uint8_t head[8];
+        bytes_put_u32 (head, entry->key_len);
+        bytes_put_u32 (head + 4, entry->value_len);
+        image_put (&image, head, sizeof head);
+        image_put (&image, entry->key, entry->key_len);
+        image_put (&image, entry->value, entry->value_len);
+    }
+    return image;
+}
+
+static void image_load (const struct sim_image *image, struct state_map *map)
+{
+    state_map_close (map);
+    state_map_init (map);
+    for (size_t at = 0; at < image->len;) {
+        uint32_t key_len = bytes_get_u32 (image->data + at), value_len = bytes_get_u32 (image->data + at + 4);
+        const uint8_t *key = image->data + at + 8;
+        state_map_put (map, bytes_of (key, key_len), bytes_of (key + key_len, value_len));
+        at += 8 + (size_t) key_len + value_len;
+    }
+}
+
+/* ---- snapshots; the context is the sim_shard ---- */
+
+struct snapshot {
+    struct sim_image image;
+    size_t at;
+};
+
+static bool snapshot_open (void *context, uint32_t shard, uint64_t *index, uint64_t *term, void **out)
+{
+    struct sim_shard *self = context;
+    const struct sim_stored *stored = self->replica->stored;
+    maitre_assert (shard == self->replica->shard);
+    if (stored->state.applied == 0)
+        return false;
+    struct snapshot *snapshot = calloc (1, sizeof *snapshot);
+    maitre_assert (snapshot != NULL);
+    image_put (&snapshot->image, stored->image.data, stored->image.len);
+    *index = stored->state.applied;
+    *term = stored->state.applied_term;
+    *out = snapshot;
+    self->sim->oracle.snapshots++;
+    return true;
+}
+
+static bool snapshot_next (void *context, void *from, uint8_t *out, size_t size, size_t *len, bool *last)
+{
+    struct sim_shard *self = context;
+    struct snapshot *snapshot = from;
+    size_t most = self->sim->families & SIM_SMALL ? 700 : 4096; /* several chunks, small as the state is */
+    size_t left = snapshot->image.len - snapshot->at;
+    *len = left < most ? left : most;
+    maitre_assert (*len <= size);
+    if (*len > 0)
+        memcpy (out, snapshot->image.data + snapshot->at, *len);
+    snapshot->at += *len;
+    *last = snapshot->at == snapshot->image.len;
+    return true;
+}
+
+static void snapshot_close (void *context, void *from)
+{
+    struct snapshot *snapshot = from;
+    maitre_assert (context != NULL);
+    free (snapshot->image.data);
+    free (snapshot);
+}
+
+static bool import_begin (void *context, uint32_t shard, uint64_t replica, uint64_t index, uint64_t term)
+{
+    struct sim_shard *self = context;
+    maitre_assert (shard == self->replica->shard && replica == self->replica->replica);
+    maitre_assert (!self->receiving && index > 0 && term > 0);
+    self->receiving = true;
+    self->incoming.len = 0;
+    return true;
+}
+
+static bool import_chunk (void *context, uint32_t shard, struct bytes data)
+{
+    struct sim_shard *self = context;
+    maitre_assert (self->receiving && shard == self->replica->shard);
+    image_put (&self->incoming, data.data, data.len);
+    return true;
+}
+
+static void import_abort (void *context, uint32_t shard)
+{
+    struct sim_shard *self = context;
+    maitre_assert (self->receiving && shard == self->replica->shard);
+    self->receiving = false;
+}
+
+/* Everything that the group handed to the disk before is synced first, then the snapshot in one batch. */
+static bool import_finish (
+    void *context, uint32_t shard, uint64_t index, uint64_t term, const struct raft_configuration *members)
+{
+    struct sim_shard *self = context;
+    struct sim_stored *stored = self->replica->stored;
+    maitre_assert (self->receiving && shard == self->replica->shard);
+    self->receiving = false;
+    bool resets = shard_restore_resets (self->core, index, term);
+    sim_disk_force (self->sim, self->replica->node);
+    sim_disk_install (stored, index, term, members, resets);
+    free (stored->image.data);
+    stored->image = self->incoming;
+    self->incoming = (struct sim_image){0};
+    stored->state = (struct sim_machine){.applied = index, .applied_term = term};
+    image_load (&stored->image, &self->map);
+    self->replica->machine = stored->state;
+    self->seen_applied = index;
+    self->sim->oracle.restores++;
+    sim_oracle_state (
+        self->sim, self->replica, index, checksum64 (1, bytes_of (stored->image.data, stored->image.len)));
+    sim_trace (
+        self->sim, "%u.%u installed a snapshot at %lu", self->replica->node->index, shard, (unsigned long) index);
+    return true;
+}
+
+const struct shard_snapshot_ops sim_shard_snapshot_ops = {
+    .open = snapshot_open,
+    .next = snapshot_next,
+    .close = snapshot_close,
+    .begin = import_begin,
+    .chunk = import_chunk,
+    .finish = import_finish,
+    .abort = import_abort,
+};
+
+/* ---- life ---- */
+
+void sim_shard_open (
+    struct sim *sim, struct sim_replica *replica, const struct raft_options *options, const struct raft_stored *from)
+{
+    static uint64_t memory[SHARD_SCRATCH_BYTES / 8];
+    static struct arena scratch; /* one thread steps all shards */
+    struct sim_shard *self = calloc (1, sizeof *self);
+    maitre_assert (self != NULL);
+    arena_init (&scratch, memory, sizeof memory);
+    self->sim = sim;
+    self->replica = replica;
+    replica->shard_core = self;
+    state_map_init (&self->map);
+    image_load (&replica->stored->image, &self->map);
+    struct shard_config config = {
+        .services = sim_shard_services (sim, replica->shard),
+        .raft = *options,
+        .stored = from,
+        .state = state_map_state (&self->map),
+        .scratch = &scratch,
+        .snapshot_ops = &sim_shard_snapshot_ops,
+        .snapshot_context = self,
+        .calls_max = sim->families & SIM_SMALL ? 8 : 0,
+        .balance = (sim->families & SIM_TRANSFER) != 0,
+    };
+    enum status status = shard_new (&config, sim_node_now_ms (sim, replica->node), &self->core);
+    if (status != STATUS_OK)
+        sim_fail (sim, "node %u shard %u replica %lu does not start: %s", replica->node->index, replica->shard,
+            (unsigned long) replica->replica, status_name (status));
+    replica->raft = self->core->raft;
+    self->seen_applied = replica->stored->state.applied;
+}
+
+void sim_shard_close (struct sim_replica *replica)
+{
+    struct sim_shard *self = replica->shard_core;
+    shard_destroy (&self->core);
+    maitre_assert (!self->receiving);
+    state_map_close (&self->map);
+    free (self->incoming.data);
+    free (self);
+    replica->shard_core = NULL;
+    replica->raft = NULL;
+}
+
+uint64_t sim_shard_deadline_ms (const struct sim_replica *replica)
+{
+    return shard_deadline_ms (replica->shard_core->core);
+}
+
+bool sim_shard_leads (const struct sim_replica *replica)
+{
+    return shard_leads (replica->shard_core->core);
+}

@@ -1,0 +1,38 @@
+/* Services mode: the simulated replica is a whole shard, its state a sorted map, its clients make bookings.
+ *
+ * Room: test/sim. sim_shard.c is the replica's environment, sim_shard_turn.c its turns, sim_shard_client.c the workload
+ * and what it knows to be true.
+ *
+ * Invariants beside those of sim.h
+ *  1. Equal state at equal applied index, over all replicas and lives.
+ *  2. A request id has one verdict: repeats are answered alike (X1), and at most one effect follows.
+ *  3. What was acknowledged is there for every read that is asked for later: never older, never gone.
+ *  4. In the end the counters equal a recount, and every acknowledged booking stands.
+ */
+#ifndef MAITRED_TEST_SIM_SIM_SHARD_H
+#define MAITRED_TEST_SIM_SIM_SHARD_H
+
+#include "node/shard/shard_internal.h"
+#include "test/sim/sim.h"
+#include "test/support/state_map.h"
+
+#define SIM_WALL_START_MS UINT64_C (1750000000000)
+
+struct sim_shard {
+    struct sim *sim;
+    struct sim_replica *replica;
+    struct shard *core;
+    struct state_map map;
+    bool receiving;
+    struct sim_image incoming;
+    uint64_t seen_applied; /* the oracle has seen everything up to here */
+};
+
+extern const struct shard_snapshot_ops sim_shard_snapshot_ops;
+
+struct sim_image sim_shard_image (const struct state_map *map);
+uint64_t sim_shard_wall_ms (const struct sim *sim);
+struct services_config sim_shard_services (const struct sim *sim, uint32_t shard);
+void sim_shard_reply (struct sim *sim, const struct sim_replica *replica, const struct shard_reply *reply);
+
+#endif
