@@ -113,7 +113,8 @@ static bool open_store (struct engine *engine, struct engine_error *error)
     if (status == STATUS_FAILED_PRECONDITION)
         return fail (error, ENGINE_EXIT_FOLDER, "%s", why.text);
     if (status == STATUS_DATA_LOSS)
-        return fail (error, ENGINE_EXIT_DAMAGE, "%s", why.text);
+        return fail (error, ENGINE_EXIT_DAMAGE,
+            "%s; nothing was changed: see \"A disk that is lost or damaged\" in node/README.md", why.text);
     if (status != STATUS_OK)
         return fail (error, ENGINE_EXIT_RESOURCES, "%s", why.text);
     const char *reason;

@@ -237,8 +237,9 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
     const struct store_replica *row = &found->row;
     struct raft_configuration members = {0};
     if (row->config.len > 0 && raft_configuration_decode (row->config, &members) != STATUS_OK)
-        return fail (
-            error, ENGINE_EXIT_DAMAGE, "shard %u: its configuration cannot be read: the folder is damaged", row->shard);
+        return fail (error, ENGINE_EXIT_DAMAGE,
+            "shard %u: its configuration cannot be read: see \"A disk that is lost or damaged\" in node/README.md",
+            row->shard);
     struct raft_stored stored = {
         .term = row->term,
         .vote = row->vote,
@@ -271,8 +272,9 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
     enum status status = shard_new (&config, engine->now_ms, &replica->core);
     if (status != STATUS_OK)
         return fail (error, ENGINE_EXIT_DAMAGE,
-            "shard %u: its log does not fit its state (%s): move %s aside and replace the node", row->shard,
-            status_name (status), engine->config.data);
+            "shard %u: its log does not fit its state (%s): set %s aside, see \"A disk that is lost or damaged\" in "
+            "node/README.md",
+            row->shard, status_name (status), engine->config.data);
     return true;
 }
 
@@ -299,7 +301,9 @@ static bool open_replica (struct engine *engine, struct found *found, uint64_t s
     replica->table =
         table_new (engine->store, &engine->budget, replica->shard, replica->id, replica->generation, false);
     if (replica->table == NULL || table_load_all (replica->table) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_DAMAGE, "shard %u: its state cannot be read: check the disk and the memory",
+        return fail (error, ENGINE_EXIT_DAMAGE,
+            "shard %u: its state cannot be read: if disk and memory are well, see \"A disk that is lost or damaged\" "
+            "in node/README.md",
             replica->shard);
     engine_replica_bind_state (replica);
     return open_core (engine, replica, found, session, error);
@@ -318,7 +322,11 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     enum status status = store_log_recover (engine->store, &visitor, &why);
     bool fine = status == STATUS_OK;
     if (!fine)
-        fail (error, ENGINE_EXIT_DAMAGE, "%s: %s", engine->config.data, why.text);
+        fail (error, status == STATUS_FAILED_PRECONDITION ? ENGINE_EXIT_FOLDER : ENGINE_EXIT_DAMAGE, "%s: %s: %s",
+            engine->config.data, why.text,
+            status == STATUS_FAILED_PRECONDITION
+                ? "run that one"
+                : "nothing was changed: see \"A disk that is lost or damaged\" in node/README.md");
     size_t known = 0;
     for (uint32_t shard = 0; shard < count; shard++)
         known += recovery.found[shard].row.replica != 0;

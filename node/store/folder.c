@@ -32,7 +32,9 @@ static enum status make_dir (const char *dir, struct store_error *error)
     if (mkdir (dir, 0700) != 0) {
         if (errno == EEXIST)
             return STATUS_OK;
-        return store_fail (error, STATUS_INTERNAL, "cannot make %s: %s", dir, strerror (errno));
+        return store_fail (error, STATUS_INTERNAL,
+            "cannot make %s: %s: make the folder above it, or correct data in the configuration", dir,
+            strerror (errno));
     }
     char *copy = strdup (dir);
     enum status status = copy == NULL ? STATUS_INTERNAL : small_file_sync_dir (dirname (copy));
@@ -55,8 +57,9 @@ static enum status lock (struct folder *folder, struct store_error *error)
         long pid = strtol (holder, NULL, 10);
         close (folder->lock_fd);
         folder->lock_fd = -1;
-        return store_fail (
-            error, STATUS_FAILED_PRECONDITION, "data folder %s is in use by process %ld", folder->dir, pid);
+        return store_fail (error, STATUS_FAILED_PRECONDITION,
+            "data folder %s is in use by process %ld: stop that one, or give this node a folder of its own",
+            folder->dir, pid);
     }
     char text[32];
     int len = snprintf (text, sizeof text, "%ld\n", (long) getpid ());
@@ -71,7 +74,8 @@ static enum status check_format (struct folder *folder, struct store_error *erro
     enum status status = small_file_read (folder->dir, "FORMAT", 64, &data, &len);
     if (status == STATUS_NOT_FOUND) {
         if (small_file_exists (folder->dir, "IDENTITY") || small_file_exists (folder->dir, "log"))
-            return store_fail (error, STATUS_FAILED_PRECONDITION, "%s has data but no FORMAT", folder->dir);
+            return store_fail (error, STATUS_FAILED_PRECONDITION,
+                "%s has data but no FORMAT: put that file back, or name another folder", folder->dir);
         char text[32];
         snprintf (text, sizeof text, "maitred-store %d\n", STORE_FORMAT);
         status = small_file_write (folder->dir, "FORMAT", bytes_text (text));
@@ -128,7 +132,8 @@ static enum status check_identity (
     enum status status = small_file_read (folder->dir, "IDENTITY", 511, &data, &len);
     if (status == STATUS_NOT_FOUND) {
         if (small_file_exists (folder->dir, "log") || small_file_exists (folder->dir, "state"))
-            return store_fail (error, STATUS_FAILED_PRECONDITION, "%s has data but no IDENTITY", folder->dir);
+            return store_fail (error, STATUS_FAILED_PRECONDITION,
+                "%s has data but no IDENTITY: put that file back, or name another folder", folder->dir);
         folder->identity =
             (struct store_identity){.cluster = options->cluster, .node = random_id (), .node_index = options->node};
         return folder_set_ready (folder, false, true, error);
@@ -143,13 +148,14 @@ static enum status check_identity (
         char theirs[ID_TEXT_LEN + 1], ours[ID_TEXT_LEN + 1];
         id_format (&folder->identity.cluster, theirs);
         id_format (&options->cluster, ours);
-        return store_fail (error, STATUS_FAILED_PRECONDITION, "data folder %s belongs to cluster %s, not %s",
+        return store_fail (error, STATUS_FAILED_PRECONDITION,
+            "data folder %s belongs to cluster %s, not %s: correct data or cluster/nodes in the configuration",
             folder->dir, theirs, ours);
     }
     if (folder->identity.node_index != options->node)
         return store_fail (error, STATUS_FAILED_PRECONDITION,
-            "data folder %s belongs to node %" PRIu32 ", not %" PRIu32, folder->dir, folder->identity.node_index,
-            options->node);
+            "data folder %s belongs to node %" PRIu32 ", not %" PRIu32 ": correct node or data in the configuration",
+            folder->dir, folder->identity.node_index, options->node);
     return STATUS_OK;
 }
 
