@@ -39,6 +39,8 @@ bool raft_restore_resets (const struct raft *raft, uint64_t index, uint64_t term
     maitre_assert (term > 0);
     if (index < raft->apply_next)
         return false; /* will be ignored */
+    if (raft->log_dirty && index >= raft->dirty_first)
+        return true; /* the disk has not been given this entry: what stands there in its place would outlive a crash */
     return raft_log_term (&raft->log, index) != term;
 }
 

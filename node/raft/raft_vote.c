@@ -92,7 +92,7 @@ static void tally (struct raft *raft, struct raft_effects *effects)
         return;
     }
     maitre_assert (raft->role == RAFT_CANDIDATE);
-    if (outcome == RAFT_TALLY_WON)
+    if (outcome == RAFT_TALLY_WON && raft_persist_hard_state_durable (raft)) /* else: raft_vote_persisted */
         raft_role_lead (raft, effects);
 }
 
