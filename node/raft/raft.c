@@ -15,7 +15,7 @@ static void set_options (struct raft_options *options)
 {
     options->heartbeat_ms = (uint32_t) or_default (options->heartbeat_ms, 50);
     options->election_min_ms = (uint32_t) or_default (options->election_min_ms, 500);
-    options->election_max_ms = (uint32_t) or_default (options->election_max_ms, 1000);
+    options->election_max_ms = (uint32_t) or_default (options->election_max_ms, 900);
     options->quick_step_ms = (uint32_t) or_default (options->quick_step_ms, 15);
     options->append_bytes_max = (uint32_t) or_default (options->append_bytes_max, 256 * 1024);
     options->window_bytes_max = (uint32_t) or_default (options->window_bytes_max, 1024 * 1024);

@@ -9,6 +9,7 @@
 #define SEGMENT_BYTES_FIRST 4096 /* most groups of most nodes are quiet */
 #define SEGMENT_BYTES_MOST 262144
 #define ENTRIES_FIRST 64
+#define ENTRIES_KEPT 4096 /* never shrunk below */
 
 /* Segments never move, so that a message or a persist range may point into them until the entry is dropped. */
 struct raft_segment {
@@ -164,6 +165,24 @@ enum status raft_log_append (struct raft_log *log, const struct raft_entry *entr
     return STATUS_OK;
 }
 
+/* After a burst the memory goes back; a failure to shrink harms nobody. */
+static void shrink (struct raft_log *log)
+{
+    if (log->size <= ENTRIES_KEPT || log->count >= log->size / 8)
+        return;
+    size_t size = log->size / 4;
+    memmove (log->entries, log->entries + log->start, log->count * sizeof *log->entries);
+    memmove (log->ends, log->ends + log->start, log->count * sizeof *log->ends);
+    log->start = 0;
+    struct raft_entry *entries = realloc (log->entries, size * sizeof *entries);
+    uint64_t *ends = realloc (log->ends, size * sizeof *ends);
+    log->entries = entries ? entries : log->entries;
+    log->ends = ends ? ends : log->ends;
+    if (entries && ends)
+        log->size = size;
+    maitre_assert (log->count < log->size);
+}
+
 static void drop_newest (struct raft_log *log)
 {
     struct raft_segment *segment = log->newest;
@@ -224,6 +243,7 @@ void raft_log_compact (struct raft_log *log, uint64_t index)
     log->count -= drop;
     if (log->count == 0)
         log->start = 0;
+    shrink (log);
     drop_oldest_until (log, index);
 }
 

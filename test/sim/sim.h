@@ -10,7 +10,8 @@
  *  4. What was applied anywhere is applied everywhere: same entries, same state at the same index, for ever.
  *  5. What is applied is durable on a quorum (groups with a damaged disk aside).
  *  6. Reads and writes respect real time: a result is no older than anything that had completed when it was asked for.
- *  7. After healing every group elects, commits and converges within a bound.
+ *  7. After healing every group elects, commits and converges within a bound, and then keeps its leader: not even
+ *     removed replicas that live on disturb it. One direction between two nodes may stay cut.
  *  8. The same seed gives the same trace.
  */
 #ifndef MAITRED_TEST_SIM_SIM_H
@@ -399,6 +400,7 @@ struct sim_change {
     uint64_t leaves, joins;
     uint64_t started_us;
 };
+
 void sim_admin_next (struct sim *sim);
 
 /* ---- sim_main.c ---- */
@@ -432,6 +434,7 @@ struct sim {
     uint64_t disk_slow_until_us[SIM_NODES_MAX + 1];
     struct raft_effects effects;
     struct sim_shard_clients *shard_clients;
+    uint32_t cut_from, cut_to; /* a one-way cut that stays after healing; 0: none */
 };
 
 uint64_t sim_new_replica (struct sim *sim, uint32_t node);

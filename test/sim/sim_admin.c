@@ -42,8 +42,10 @@ static void finish (struct sim *sim, uint32_t shard)
     sim_trace (sim, "shard %u: replica %lu is gone", shard, (unsigned long) change->leaves);
     if (stored && stored->damaged)
         sim->oracle.groups[shard].damaged--;
-    sim_node_drop_replica (sim, node, change->leaves);
-    sim_disk_erase (&node->disk, change->leaves);
+    if (!sim_chance (sim, 3)) { /* else nobody tells it that it is gone: it must not disturb (R11) */
+        sim_node_drop_replica (sim, node, change->leaves);
+        sim_disk_erase (&node->disk, change->leaves);
+    }
     change->running = false;
 }
 

@@ -216,6 +216,12 @@ void sim_fault_heal (struct sim *sim)
     if (!whole && sim_chance (sim, 2))
         stays_dead = any_node (sim);
     sim_net_heal (sim);
+    if (!whole && !stays_dead && (sim->families & SIM_ONE_WAY) && sim_chance (sim, 2)) {
+        sim->cut_from = any_node (sim);
+        sim->cut_to = 1 + sim->cut_from % sim->nodes_count;
+        sim->paths[sim->cut_from][sim->cut_to].cut = true;
+        sim_trace (sim, "nothing from %u to %u for good", sim->cut_from, sim->cut_to);
+    }
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
         struct sim_node *node = &sim->nodes[n];
         node->paused_until_us = 0;

@@ -229,12 +229,13 @@ static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
     struct raft_status status;
     raft_status (leader->raft, &status);
     const struct raft_configuration *members = raft_configuration (leader->raft);
-    if (status.applied != status.last_index || status.applied <= beyond || raft_configuration_joint (members))
+    bool behind = status.applied != status.last_index && sim->cut_from == 0;
+    if (behind || status.applied <= beyond || raft_configuration_joint (members))
         return false;
     for (uint32_t i = 0; i < members->count; i++) {
         struct sim_node *node = &sim->nodes[members->members[i].node];
         struct sim_replica *replica = sim_node_find (node, members->members[i].replica);
-        if (!node->alive)
+        if (!node->alive || node->index == sim->cut_from || node->index == sim->cut_to)
             continue;
         if (!replica || replica->machine.applied != status.applied)
             return false;
@@ -267,6 +268,16 @@ static void require_convergence (struct sim *sim)
     }
 }
 
+/* A healthy cluster keeps its leaders. */
+static void require_calm (struct sim *sim)
+{
+    bool balances = sim->options.services && (sim->families & SIM_TRANSFER);
+    uint64_t before = sim->oracle.elections;
+    run_until (sim, sim->time_us + 3000 * 1000, false);
+    if (before != sim->oracle.elections && !balances && sim->cut_from == 0)
+        sim_fail (sim, "an election although nothing happened");
+}
+
 static void close_all (struct sim *sim)
 {
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
@@ -293,6 +304,7 @@ static uint64_t run (const struct sim_options *options, struct sim_oracle *total
     run_until (sim, options->duration_ms * 1000, true);
     sim_fault_heal (sim);
     require_convergence (sim);
+    require_calm (sim);
     for (uint32_t n = 1; sim->options.services && n <= sim->nodes_count; n++)
         for (size_t i = 0; i < sim->nodes[n].replicas_count; i++)
             sim_shard_final (sim, sim->nodes[n].replicas[i]);
