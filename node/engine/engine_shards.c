@@ -79,7 +79,6 @@ static void note_suspect (struct engine *engine, struct replica *replica, const 
 
 static void carry_out_persist (struct engine *engine, struct replica *replica, const struct shard_effects *effects)
 {
-    note_suspect (engine, replica, effects);
     if (effects->persist.sequence == 0)
         return;
     /* A reset was written with the snapshot that asked for it (engine_snapshots.c). */
@@ -210,6 +209,7 @@ static void end_turn (struct engine *engine, struct replica *replica)
     shard_turn_end (replica->core, engine->now_ms, engine->wall_median_ms, &effects);
     if (effects.fatal)
         engine_halt (engine, "shard %u: %s", replica->shard, effects.fatal_reason);
+    note_suspect (engine, replica, &effects); /* before anybody hears of it: who forgets it again could vote (R12) */
     carry_out_sends (engine, replica, &effects);
     carry_out_persist (engine, replica, &effects);
     carry_out_snapshots (engine, replica, &effects);

@@ -141,6 +141,9 @@ static void compact (struct shard *self, uint64_t index)
 {
     if (index > self->applied_told)
         index = self->applied_told;
+    uint64_t floor = shard_snapshot_floor (self); /* else the log no longer reaches to where the snapshot ends */
+    if (index > floor && self->status.log_bytes < SNAPSHOT_LOG_BYTES_KEPT)
+        index = floor;
     raft_compact (self->raft, index);
     raft_status (self->raft, &self->status);
 }

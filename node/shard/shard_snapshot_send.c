@@ -187,6 +187,16 @@ bool shard_snapshot_sending (const struct shard *self)
     return false;
 }
 
+uint64_t shard_snapshot_floor (const struct shard *self)
+{
+    uint64_t floor = UINT64_MAX;
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+        if (self->out[i].replica != 0 && self->out[i].index < floor)
+            floor = self->out[i].index;
+    }
+    return floor;
+}
+
 void shard_snapshot_send_close (struct shard *self)
 {
     for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++)

@@ -58,6 +58,29 @@ static void test_shard_snapshot_faults__a_snapshot_that_cannot_be_kept_ends_the_
     assert_ends (behind, "durable");
 }
 
+/* The leader cuts its log again and again while it sends: the replica must not arrive where the log no longer begins. */
+static void test_shard_snapshot_faults__the_log_is_kept_for_who_is_being_filled (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_leader (w);
+    uint64_t opened = w->nodes[leader].snapshots_opened;
+    w->delay_ms = 20;
+    unsigned done = 0;
+    while (!caught_up () && done < 500) {
+        book_many (1);
+        done++;
+        shard_world_write_back (w, leader, 0);
+    }
+    assert_true (caught_up ());
+    assert_true (done > 5);
+    assert_int_equal (w->nodes[leader].snapshots_opened, opened + 1);
+    shard_world_run (w, 500);
+    shard_world_write_back (w, leader, 0);
+    shard_world_run (w, 10);
+    assert_int_equal (shard_world_status (w, leader).snapshot_index, shard_world_status (w, leader).applied_index);
+    settle (33 + done);
+}
+
 /* ---- several at once, and everything at once */
 
 static void test_shard_snapshot_faults__two_replicas_are_filled_at_the_same_time (void **state)
@@ -153,6 +176,8 @@ int main (void)
             test_shard_snapshot_faults__two_replicas_are_filled_at_the_same_time, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_faults__states_stay_equal_whatever_happens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot_faults__the_log_is_kept_for_who_is_being_filled, set_up, tear_down),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
