@@ -258,9 +258,8 @@ struct raft_stored {
     uint64_t term, vote, commit;            /* commit: the hint; 0 is fine */
     uint64_t snapshot_index, snapshot_term; /* where the stored log begins */
     uint64_t applied_index, applied_term;   /* what the state machine holds, >= snapshot_index; 0 = snapshot_index */
-    const struct raft_configuration
-        *configuration;               /* as of snapshot_index (empty: a replica that waits to be filled) */
-    const struct raft_entry *entries; /* consecutive, may begin at or below snapshot_index; copied */
+    const struct raft_configuration *configuration; /* as of snapshot_index; empty: waits to be filled */
+    const struct raft_entry *entries;               /* consecutive, may begin at or below snapshot_index; copied */
     size_t entries_count;
 };
 
