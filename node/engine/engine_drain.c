@@ -1,10 +1,14 @@
-/* A planned stop, and a disk that fills up: in both cases this node hands its leaderships to others. */
+/* A planned stop, a disk that fills up or gets slow: in each case this node hands its leaderships to others. And what must
+ * not grow without bound in memory is watched here. */
 #include "node/engine/engine_internal.h"
 
 #define DISK_CHECK_MS 1000
 #define GIB (UINT64_C (1024) * 1024 * 1024)
 #define TRANSFERS_A_TURN 16
 #define TRANSFER_AGAIN_MS 10
+#define SLOW_DISK_MS 500       /* a batch that takes longer makes the disk slow ... */
+#define SLOW_DISK_AGAIN_MS 100 /* ... and one that takes less makes it well again */
+#define LOG_MEMORY_BYTES (512 * 1024 * 1024)
 
 static uint32_t leads (const struct engine *engine)
 {
@@ -93,8 +97,43 @@ void engine_disk_watch (struct engine *engine)
                  : "there is room on the disk again",
             event_log_u64 ("free_bytes", free_bytes), event_log_u64 ("least_bytes", least));
         engine->disk_full = full;
-        set_balance (engine, !full);
+        set_balance (engine, !full && !engine->disk_slow && !engine->draining);
     }
     if (full)
         hand_over (engine);
+}
+
+/* A leader whose disk stalls holds up everybody's calls; as a follower it holds up nobody. */
+void engine_slow_disk_watch (struct engine *engine)
+{
+    uint64_t waiting_ms = engine->at_writer == NULL ? 0 : (engine->now_us - engine->sealed_us) / 1000;
+    bool slow =
+        engine->disk_slow ? waiting_ms > 0 || engine->sync_us > SLOW_DISK_AGAIN_MS * 1000 : waiting_ms > SLOW_DISK_MS;
+    if (slow != engine->disk_slow) {
+        event_log (EVENT_LOG_WARN, slow ? "the disk is slow: leaderships are handed over" : "the disk is quick again",
+            event_log_u64 ("waiting_ms", waiting_ms), event_log_u64 ("sync_us", engine->sync_us));
+        engine->disk_slow = slow;
+        set_balance (engine, !slow && !engine->disk_full && !engine->draining);
+    }
+    if (slow && !alone (engine))
+        hand_over (engine);
+}
+
+/* The log is cut behind the write-back, and only what was written back can leave memory: when that falls behind, new
+ * writes wait outside (P7). */
+void engine_memory_watch (struct engine *engine)
+{
+    uint64_t log_bytes = 0;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct shard_status status;
+        if (engine->replicas[shard] == NULL)
+            continue;
+        shard_status_get (engine->replicas[shard]->core, &status);
+        log_bytes += status.log_bytes;
+    }
+    bool full = log_bytes > LOG_MEMORY_BYTES || engine->budget.used_bytes > 2 * engine->budget.max_bytes;
+    if (full != engine->memory_full)
+        event_log (EVENT_LOG_WARN, full ? "memory is full: writes wait for the write-back" : "there is memory again",
+            event_log_u64 ("log_bytes", log_bytes), event_log_u64 ("state_bytes", engine->budget.used_bytes));
+    engine->memory_full = full;
 }

@@ -241,7 +241,7 @@ struct engine {
     uint64_t sync_us; /* of late, smoothed */
     uint64_t slow_tick_ms;
     bool hints_changed;
-    bool disk_full;
+    bool disk_full, disk_slow, memory_full;
     bool ready;
     uint64_t led_ms; /* when every shard last had a leader that could be reached */
     bool draining;
@@ -376,5 +376,7 @@ void engine_metrics_close (struct engine *engine);
 void engine_drain_begin (struct engine *engine);
 bool engine_drain_over (struct engine *engine);
 void engine_disk_watch (struct engine *engine);
+void engine_slow_disk_watch (struct engine *engine);
+void engine_memory_watch (struct engine *engine);
 
 #endif

@@ -85,6 +85,8 @@ static void slow_tick (struct engine *engine)
     engine->slow_tick_ms = engine->now_ms;
     front_tick (engine->front);
     engine_disk_watch (engine);
+    engine_slow_disk_watch (engine);
+    engine_memory_watch (engine);
     engine_revoked_poll (engine);
     note_ready (engine);
     engine_metrics_publish (engine);

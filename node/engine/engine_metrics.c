@@ -79,6 +79,8 @@ static void add_turns (struct page *page, const struct engine *engine)
     metric (page, "state_bytes", "gauge", "State in memory.", engine->budget.used_bytes);
     metric (page, "leader_changes_total", "counter", "Changes of leader seen by replicas here.", c->leader_changes);
     metric (page, "disk_full", "gauge", "1 while writes are refused for want of disk.", engine->disk_full);
+    metric (page, "disk_slow", "gauge", "1 while leaderships are handed over for a slow disk.", engine->disk_slow);
+    metric (page, "memory_full", "gauge", "1 while writes wait for the write-back.", engine->memory_full);
     metric (page, "suspect_replicas", "gauge", "Replicas that may not vote yet.", engine->suspects);
     metric (page, "impostor_frames_total", "counter", "Frames from exchanged data folders.", c->frames_impostor);
 }

@@ -251,6 +251,12 @@ void engine_route_to_shard (struct engine *engine, struct call *call, struct byt
             "the leader's disk is nearly full; make room there, then send the same request id again", 1000);
         return;
     }
+    if (call->write && engine->memory_full) {
+        engine_call_refuse (engine, call, STATUS_RESOURCE_EXHAUSTED, "NODE_BUSY",
+            "the leader's memory is full until its state is written back; slow down and send the same request id again",
+            100);
+        return;
+    }
     engine->counters.writes += call->write;
     engine->counters.reads += !call->write;
     call->started = true;
