@@ -24,7 +24,8 @@ struct zap {
     bool any[ZAP_DOMAINS];
     atomic_uint_fast64_t refused;
     zactor_t *actor;
-    bool bound; /* written by the actor before it signals that it is ready */
+    /* Written by the actor before it signals that it is ready; atomic for ThreadSanitizer, which cannot see the signal. */
+    atomic_bool bound;
 };
 
 static const char *const domain_names[ZAP_DOMAINS] = {"client", "peer"};

@@ -162,11 +162,11 @@ row() { call avail check "$1:$2" | json "rows.0.$3"; }
 }
 
 @test "users: a taken login, a wrong password, an unknown user" {
-  run bash -c "echo other | '$BIN/maitre' auth register alice --password-stdin --json"
+  run bash -c "echo other | '$BIN/maitre' auth register alice --password-stdin --timeout 30000 --json"
   same 4 "$status"
   same LOGIN_TAKEN "$(printf '%s' "$output" | json error.reason)"
   for login in alice nobody-at-all; do
-    run bash -c "echo wrong | '$BIN/maitre' auth login $login --password-stdin --json"
+    run bash -c "echo wrong | '$BIN/maitre' auth login $login --password-stdin --timeout 30000 --json"
     same 7 "$status"
     same BAD_CREDENTIALS "$(printf '%s' "$output" | json error.reason)" "$login"
   done
