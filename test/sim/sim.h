@@ -55,6 +55,7 @@ enum sim_happening_kind {
     SIM_FAULT,    /* the next fault */
     SIM_RESTART,  /* node comes back */
     SIM_ADMIN,    /* the membership script goes on */
+    SIM_STRIKE,   /* node: dies in the middle of its first steps as a leader */
 };
 
 struct sim_happening {
@@ -387,11 +388,15 @@ enum sim_family {
     SIM_MEMBERS = 1 << 15,
     SIM_COMPACT = 1 << 16,
     SIM_SMALL = 1 << 17, /* small windows, messages and logs */
-    SIM_FAMILIES = 18,
+    SIM_CHURN = 1 << 18, /* leaders die young */
+    SIM_FAMILIES = 19,
 };
 void sim_fault_draw (struct sim *sim);
 void sim_fault_next (struct sim *sim);
 void sim_fault_heal (struct sim *sim);
+/* A node just won an election; and what may follow. */
+void sim_fault_elected (struct sim *sim, struct sim_node *node);
+void sim_fault_strike (struct sim *sim, struct sim_node *node);
 /* Whether another disk of the shard may lose synced data: never more than a minority. */
 bool sim_fault_may_damage (struct sim *sim, uint32_t shard);
 

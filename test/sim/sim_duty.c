@@ -144,8 +144,10 @@ bool sim_duty_notice (struct sim *sim, struct sim_replica *replica)
         sim_fail (sim, "node %u shard %u counted an anomaly", replica->node->index, replica->shard);
     replica->role = status.role;
     replica->term = status.term;
-    if (leads)
+    if (leads) {
         sim_oracle_leader (sim, replica);
+        sim_fault_elected (sim, replica->node);
+    }
     return lost;
 }
 

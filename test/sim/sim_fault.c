@@ -54,6 +54,24 @@ static void crash (struct sim *sim, struct sim_node *node, uint64_t least_ms, ui
                                  });
 }
 
+void sim_fault_elected (struct sim *sim, struct sim_node *node)
+{
+    if (!sim->chaos || !(sim->families & SIM_CHURN) || sim_chance (sim, 3))
+        return;
+    sim_queue_push (&sim->queue, (struct sim_happening){
+                                     .time_us = sim->time_us + sim_below (sim, 150 * 1000),
+                                     .kind = SIM_STRIKE,
+                                     .node = node->index,
+                                     .epoch = node->epoch,
+                                 });
+}
+
+void sim_fault_strike (struct sim *sim, struct sim_node *node)
+{
+    if (sim->chaos)
+        crash (sim, node, 20, 800);
+}
+
 static void mend_cuts (struct sim *sim)
 {
     for (uint32_t a = 1; a <= sim->nodes_count; a++)

@@ -182,6 +182,10 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
         if (!node->alive && sim->chaos)
             sim_node_start (sim, node);
         break;
+    case SIM_STRIKE:
+        if (reaches)
+            sim_fault_strike (sim, node);
+        break;
     case SIM_ADMIN:
         sim_admin_next (sim);
         break;
