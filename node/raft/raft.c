@@ -389,6 +389,7 @@ bool raft_peer_status (const struct raft *raft, uint64_t replica, struct raft_pe
     maitre_assert (status != NULL);
     *status = (struct raft_peer_status){
         .match = place == raft->self ? raft->persisted_index : peer->match,
+        .session = peer->session,
         .link_down = peer->link_down,
         .suspect = peer->suspect || peer->amnesia,
         .snapshotting = peer->state == RAFT_PEER_SNAPSHOT,

@@ -307,6 +307,7 @@ void raft_status (const struct raft *raft, struct raft_status *status);
 /* A leader's view of one peer; false when it is not the leader or does not know the replica. */
 struct raft_peer_status {
     uint64_t match;
+    uint64_t session; /* its present life, as far as this leader has heard of it; 0: not yet */
     bool link_down, suspect, snapshotting;
 };
 bool raft_peer_status (const struct raft *raft, uint64_t replica, struct raft_peer_status *status);

@@ -25,6 +25,8 @@ static void leadership_gained (struct shard *self)
     self->balance_next_ms = self->now_ms + self->balance_after_ms;
     self->housekeeping_index = 0; /* X5: what an earlier term proposed is fenced by that term */
     self->housekeeping_next_ms = self->now_ms;
+    self->sessions = 0;
+    self->stamp_wanted = false;
 }
 
 enum status shard_raft_step (struct shard *self, struct raft_event *event)

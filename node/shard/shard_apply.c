@@ -44,15 +44,40 @@ void shard_apply_committed (struct shard *self)
     log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, live);
 }
 
-/* What is due, or else the bare time when the log has been without it for long: a replica that was away anchors its clock
- * at the last entry it is sent, and one from hours ago would leave it hours behind once it leads. */
+/* A replica that has started anew learns the time from the first entry that it did not find in its log, and so does one
+ * that hears this leader for the first time. Without one it would have to believe the wall clocks once it leads. */
+static void note_restarts (struct shard *self)
+{
+    const struct raft_configuration *members = raft_configuration (self->raft);
+    uint64_t sessions = 0;
+    for (uint32_t i = 0; i < members->count; i++) {
+        struct raft_peer_status peer;
+        if (raft_peer_status (self->raft, members->members[i].replica, &peer))
+            sessions += peer.session;
+    }
+    if (sessions != self->sessions) {
+        self->sessions = sessions;
+        self->stamp_wanted = true;
+        self->stamp_beyond = self->status.last_index;
+    } else if (self->status.last_index > self->stamp_beyond) {
+        self->stamp_wanted = false;
+    }
+}
+
+/* When the log needs an entry for the time alone. A replica that was away anchors its clock at the last entry it is sent:
+ * one from hours ago would leave it hours behind once it leads. A shard that was never used has nothing that ages. */
+static uint64_t stamp_due_ms (struct shard *self, bool wanted)
+{
+    uint64_t last_ms = services_log_time (&self->state);
+    if (last_ms == 0)
+        return UINT64_MAX;
+    return wanted ? 0 : last_ms + STAMP_AFTER_MS;
+}
+
 static bool housekeeping_encode (struct shard *self, uint64_t time_ms, uint8_t *out, size_t out_size, size_t *out_len)
 {
     if (services_encode_due (&self->services, &self->state, time_ms, out, out_size, out_len))
         return true;
-    uint64_t last_ms = services_log_time (&self->state);
-    if (last_ms == 0 || time_ms < last_ms + STAMP_AFTER_MS)
-        return false;
     struct log_entry entry = {.kind = LOG_KIND_EXPIRE, .time_ms = time_ms, .has_cut = true, .cut = time_ms};
     return codec_encode (&log_entry_type, &entry, out, out_size, out_len) == STATUS_OK;
 }
@@ -64,10 +89,14 @@ void shard_housekeeping (struct shard *self)
     self->housekeeping_next_ms = self->now_ms + HOUSEKEEPING_CHECK_MS;
     if (self->housekeeping_index != 0 || !shard_ready (self))
         return;
+    bool wanted = self->stamp_wanted;
+    note_restarts (self);
+    if (self->stamp_wanted && !wanted)
+        return; /* the next check is early enough, and most logs will have gone on by then */
     uint64_t log_now_ms = log_time_now (&self->log_time, self->now_ms, self->wall_median_ms);
     uint64_t due_ms = services_next_deadline (&self->services, &self->state);
-    uint64_t stamp_ms = services_log_time (&self->state) + STAMP_AFTER_MS;
-    if (stamp_ms != STAMP_AFTER_MS && stamp_ms < due_ms)
+    uint64_t stamp_ms = stamp_due_ms (self, self->stamp_wanted);
+    if (stamp_ms < due_ms)
         due_ms = stamp_ms;
     if (due_ms > log_now_ms) { /* log time runs at most a tenth faster than ours */
         uint64_t wait_ms = (due_ms - log_now_ms) / 11 * 10;
@@ -83,7 +112,8 @@ void shard_housekeeping (struct shard *self)
         return;
     struct bytes bytes = bytes_of (payload, len);
     struct raft_event event = {.type = RAFT_PROPOSE, .payloads = &bytes, .payloads_count = 1};
-    if (shard_raft_step (self, &event) ==
-        STATUS_OK) /* else: not the leader any more, or the log is full; the next check */
-        self->housekeeping_index = self->raft_effects.proposed_index;
+    if (shard_raft_step (self, &event) != STATUS_OK)
+        return; /* not the leader any more, or the log is full: the next check */
+    self->housekeeping_index = self->raft_effects.proposed_index;
+    self->stamp_wanted = false;
 }

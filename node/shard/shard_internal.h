@@ -106,6 +106,9 @@ struct shard {
     uint64_t balance_tried_ms;   /* 0: never */
     uint64_t housekeeping_index; /* in flight; 0: none */
     uint64_t housekeeping_next_ms;
+    uint64_t sessions; /* sum over the peers: grows when one starts anew */
+    bool stamp_wanted; /* by a peer that has started anew, unless the log goes on by itself beyond stamp_beyond */
+    uint64_t stamp_beyond;
     uint32_t told_leader_node; /* last hint that went out */
     uint64_t told_leader_term;
 

@@ -17,6 +17,7 @@ static int set_up (void **state)
     (void) state;
     shard_world_init (w, NULL);
     offer = shard_world_offer (w, 10000);
+    shard_world_run (w, 700); /* until the leader has noticed its followers */
     return 0;
 }
 
@@ -76,6 +77,7 @@ static void test_shard_housekeeping__an_idle_shard_releases_a_hold_within_100_ms
 {
     (void) state;
     uint32_t leader = shard_world_leader (w);
+    unsigned before = expiries (leader);
     for (unsigned offset = 0; offset < 7; offset++) {
         shard_world_run (w, 400 + 13 * offset);
         assert_int_equal (shard_world_wait (w, hold (leader))->status, STATUS_OK);
@@ -86,7 +88,7 @@ static void test_shard_housekeeping__an_idle_shard_releases_a_hold_within_100_ms
         while (held (leader) != 0)
             shard_world_run (w, 1);
         assert_in_range (w->now_ms - made_ms, HOLD_TTL_MS - 5, HOLD_TTL_MS + 100);
-        assert_int_equal (expiries (leader), offset + 1);
+        assert_int_equal (expiries (leader), before + offset + 1);
     }
     shard_world_settle (w);
 }
@@ -114,6 +116,7 @@ static void test_shard_housekeeping__an_old_leaders_expiry_does_not_count (void 
     (void) state;
     uint32_t old = shard_world_leader (w);
     assert_int_equal (shard_world_wait (w, hold (old))->status, STATUS_OK);
+    uint64_t last = shard_world_status (w, old).last_index;
     shard_world_run (w, HOLD_TTL_MS - 50);
     w->no_links = true;
     shard_world_isolate (w, old, true);
@@ -124,14 +127,16 @@ static void test_shard_housekeeping__an_old_leaders_expiry_does_not_count (void 
     while (held (next) != 0)
         shard_world_run (w, 1);
     shard_world_settle (w);
-    assert_int_equal (expiries (next), 1);
-    assert_int_equal (expiries (old), 1); /* its own gave way to the new leader's */
+    unsigned found = 0; /* its own gave way to the new leader's */
     for (size_t i = 0; i < w->nodes[old].entries_count; i++) {
         struct log_entry entry;
         const struct raft_entry *raw = &w->nodes[old].entries[i];
-        if (shard_world_entry (w, old, raw->index, &entry) && entry.kind == LOG_KIND_EXPIRE)
-            assert_true (raw->term > void_term);
+        if (raw->index <= last || !shard_world_entry (w, old, raw->index, &entry) || entry.kind != LOG_KIND_EXPIRE)
+            continue;
+        assert_true (raw->term > void_term);
+        found++;
     }
+    assert_in_range (found, 1, 3); /* that one, and the bare time for those who hear a new leader */
 }
 
 /* A leader that was cut off had many entries in flight, and its expiry behind them. All of that is void: back in office, it

@@ -15,6 +15,7 @@ static int set_up (void **state)
     (void) state;
     shard_world_init (w, NULL);
     offer = shard_world_offer (w, 1000);
+    shard_world_run (w, 700); /* until the leader has nothing left to do for itself */
     return 0;
 }
 
