@@ -30,8 +30,7 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
         peer->confirm_round = ++raft->round;
     if (suspect) { /* it knows by now */
         peer->suspect = true;
-        peer->amnesia = false;
-        peer->required = 0;
+        peer->amnesia = false; /* required stays: it may crash again before it noted what it was told */
     } else if (message->round >= peer->confirm_round) {
         peer->suspect = false; /* said after it had called itself suspect, not a straggler from before */
     }
@@ -63,7 +62,7 @@ void raft_replicate_commit (struct raft *raft, struct raft_effects *effects)
 
 static void refused (struct raft *raft, struct raft_peer *peer, const struct raft_message *message)
 {
-    if (peer->required > 0 && message->hint < peer->required)
+    if (!peer->suspect && peer->required > 0 && message->hint < peer->required)
         peer->amnesia = true; /* R12: tell it with the next append */
     if (peer->state == RAFT_PEER_SNAPSHOT)
         return;
