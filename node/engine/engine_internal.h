@@ -258,6 +258,7 @@ struct engine {
 
     struct engine_counters counters;
     struct identity_claims claims; /* of the request that is being started */
+    uint64_t refused_keys, refused_keys_ms; /* as of the last word in the log, and when that was */
 
     struct arena arena;                   /* one request's decoded form */
     struct arena scratch;                 /* of the shards */

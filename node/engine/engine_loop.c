@@ -13,6 +13,7 @@
 #define LOAD_SPACED 8
 #define SPACING_US 150
 #define LEADERLESS_MS_MAX 1000
+#define REFUSED_KEYS_MS 10000
 #define ITEMS_MAX (ENGINE_NODES_MAX + 8)
 
 static bool any_stepped (const struct engine *engine)
@@ -70,6 +71,23 @@ static void note_ready (struct engine *engine)
         engine->led_ms = engine->now_ms;
     if (led && !engine->ready && !engine->draining) {
         engine->ready = true;
+/* Rarely, since anybody may try. */
+static void note_refused_keys (struct engine *engine)
+{
+    if (engine->zap == NULL || engine->now_ms < engine->refused_keys_ms + REFUSED_KEYS_MS)
+        return;
+    struct zap_refusal last;
+    uint64_t refused = zap_refused_last (engine->zap, &last);
+    if (refused == engine->refused_keys)
+        return;
+    event_log (EVENT_LOG_WARN,
+        last.peer ? "a key that nodes.conf does not list was refused at a node's port: compare nodes.conf and key files"
+                  : "a key that is not this cluster's was refused at the clients' port: give the client cluster.client",
+        event_log_text ("from", last.address), event_log_u64 ("refused", refused - engine->refused_keys));
+    engine->refused_keys = refused;
+    engine->refused_keys_ms = engine->now_ms;
+}
+
         event_log (EVENT_LOG_INFO, "ready: every shard has a leader",
             event_log_u64 ("after_ms", engine->now_ms - engine->started_ms));
     } else if (engine->ready && engine->now_ms - engine->led_ms > LEADERLESS_MS_MAX) {
@@ -81,6 +99,7 @@ static void note_ready (struct engine *engine)
 static void slow_tick (struct engine *engine)
 {
     if (engine->now_ms < engine->slow_tick_ms + SLOW_TICK_MS)
+    note_refused_keys (engine);
         return;
     engine->slow_tick_ms = engine->now_ms;
     front_tick (engine->front);

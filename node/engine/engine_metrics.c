@@ -115,6 +115,8 @@ static void add_links (struct page *page, struct engine *engine)
     metric (page, "client_slow_cut_total", "counter", "Clients cut off because they did not read.", front.slow_cut);
     metric (
         page, "client_unfinished_cut_total", "counter", "Clients cut off in an endless message.", front.unfinished_cut);
+    metric (page, "keys_refused_total", "counter", "Connections refused for their CURVE key.",
+        engine->zap == NULL ? 0 : zap_refused (engine->zap));
     metric (page, "client_dropped_total", "counter", "Messages without a call id.", front.dropped);
     uint32_t leads = 0, known = 0;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {

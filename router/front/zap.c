@@ -18,11 +18,12 @@ struct zap_key {
 };
 
 struct zap {
-    pthread_mutex_t lock; /* of keys, keys_count, any */
+    pthread_mutex_t lock; /* of keys, keys_count, any, last */
     struct zap_key keys[ZAP_KEYS_MAX];
     size_t keys_count;
     bool any[ZAP_DOMAINS];
     atomic_uint_fast64_t refused;
+    struct zap_refusal last;
     zactor_t *actor;
     /* Written by the actor before it signals that it is ready; atomic for ThreadSanitizer, which cannot see the signal. */
     atomic_bool bound;
@@ -47,8 +48,8 @@ static struct zap_key *find_key (struct zap *zap, enum zap_domain domain, const 
 
 /* One question, without its request id: version, request id, domain, address, identity, mechanism, credentials. */
 struct zap_question {
-    uint8_t version[8], id[64], domain[16], mechanism[16], key[ZAP_KEY_BYTES];
-    size_t version_len, id_len, domain_len, mechanism_len, key_len;
+    uint8_t version[8], id[64], domain[16], address[ZAP_ADDRESS_BYTES_MAX], mechanism[16], key[ZAP_KEY_BYTES];
+    size_t version_len, id_len, domain_len, address_len, mechanism_len, key_len;
     bool well_formed;
 };
 
@@ -82,6 +83,8 @@ static bool receive_question (void *socket, struct zap_question *question)
             take_frame (&frame, question->id, sizeof question->id, &question->id_len, &fits);
         else if (count == 2)
             take_frame (&frame, question->domain, sizeof question->domain, &question->domain_len, &fits);
+        else if (count == 3)
+            take_frame (&frame, question->address, sizeof question->address, &question->address_len, &fits);
         else if (count == 5)
             take_frame (&frame, question->mechanism, sizeof question->mechanism, &question->mechanism_len, &fits);
         else if (count == 6)
@@ -116,6 +119,18 @@ static bool judge (struct zap *zap, const struct zap_question *question, char *n
     return allowed;
 }
 
+static void note_refusal (struct zap *zap, const struct zap_question *question)
+{
+    const char *peer = domain_names[ZAP_PEER];
+    pthread_mutex_lock (&zap->lock);
+    zap->last.peer =
+        question->domain_len == strlen (peer) && memcmp (question->domain, peer, question->domain_len) == 0;
+    memcpy (zap->last.address, question->address, question->address_len);
+    zap->last.address[question->address_len] = '\0';
+    pthread_mutex_unlock (&zap->lock);
+    atomic_fetch_add (&zap->refused, 1);
+}
+
 static void answer (void *socket, const struct zap_question *question, bool allowed, const char *name)
 {
     const char *code = allowed ? "200" : "400";
@@ -148,7 +163,7 @@ static void actor (zsock_t *pipe, void *argument)
             char name[ZAP_NAME_BYTES_MAX + 1] = "";
             bool allowed = judge (zap, &question, name);
             if (!allowed)
-                atomic_fetch_add (&zap->refused, 1);
+                note_refusal (zap, &question);
             answer (items[1].socket, &question, allowed, name);
         }
     }
@@ -224,4 +239,12 @@ void zap_allow_any (struct zap *zap, enum zap_domain domain)
 uint64_t zap_refused (const struct zap *zap)
 {
     return atomic_load (&zap->refused);
+}
+
+uint64_t zap_refused_last (struct zap *zap, struct zap_refusal *last)
+{
+    pthread_mutex_lock (&zap->lock);
+    *last = zap->last;
+    pthread_mutex_unlock (&zap->lock);
+    return zap_refused (zap);
 }

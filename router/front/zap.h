@@ -21,6 +21,7 @@
 #define ZAP_KEY_BYTES 32
 #define ZAP_KEYS_MAX 1024
 #define ZAP_NAME_BYTES_MAX 15
+#define ZAP_ADDRESS_BYTES_MAX 47
 
 enum zap_domain {
     ZAP_CLIENT = 0, /* "client" */
@@ -47,6 +48,15 @@ void zap_forbid (struct zap *zap, enum zap_domain domain, const uint8_t key[ZAP_
 
 /* Lets every key into a domain, under the name "any": for clients that only their token identifies. */
 void zap_allow_any (struct zap *zap, enum zap_domain domain);
+
+/* The last connection that was refused. */
+struct zap_refusal {
+    bool peer; /* at a port for nodes; else for clients */
+    char address[ZAP_ADDRESS_BYTES_MAX + 1];
+};
+
+/* Fills *last (all zero before the first) and returns what zap_refused does. */
+uint64_t zap_refused_last (struct zap *zap, struct zap_refusal *last);
 
 /* Connections refused since the start. */
 uint64_t zap_refused (const struct zap *zap);

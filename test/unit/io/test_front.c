@@ -432,6 +432,10 @@ static void test_front__curve_admits_listed_keys_only (void **state)
     /* The stranger was judged (the answer came before its frames could); nothing of it arrives. */
     assert_false (readable (front_socket (front), 50));
     assert_true (zap_refused (zap) >= 1);
+    struct zap_refusal last;
+    assert_int_equal (zap_refused_last (zap, &last), zap_refused (zap));
+    assert_false (last.peer);
+    assert_string_equal (last.address, "127.0.0.1");
     zap_allow_any (zap, ZAP_CLIENT);
     zsock_t *anybody = dial_curve (front, &stranger, &server);
     send_call (anybody, 4, "now");
