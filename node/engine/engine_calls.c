@@ -21,6 +21,7 @@ void engine_calls_close (struct engine *engine)
     if (engine->calls == NULL)
         return;
     for (uint32_t i = 0; i < engine->config.limits.calls; i++) {
+        free (engine->calls[i].attempt);
         if (engine->calls[i].source == CALL_CLIENT || engine->calls[i].source == CALL_PEER)
             engine_fanout_drop (engine, &engine->calls[i].fanout);
     }
@@ -45,6 +46,8 @@ struct call *engine_call_new (struct engine *engine)
 void engine_call_free (struct engine *engine, struct call *call)
 {
     maitre_assert (call->source != CALL_FREE && engine->calls_used > 0);
+    free (call->attempt);
+    call->attempt = NULL;
     call->source = CALL_FREE;
     call->generation++;
     call->next = engine->calls_free;
@@ -127,6 +130,15 @@ static void count_answer (struct engine *engine, const struct answer *answer)
     counters->maybe_applied += answer->maybe_applied;
 }
 
+/* Only wrong passwords count as tries. */
+static void note_attempt (struct engine *engine, const struct call *call, enum status status)
+{
+    const struct attempt *attempt = call->attempt;
+    if (attempt != NULL && status == STATUS_OK)
+        password_throttle_succeeded (engine->throttle, engine->now_ms,
+            bytes_of (attempt->account, attempt->account_len), bytes_text (attempt->address));
+}
+
 /* Tokens are derived here, at the node that the client asked: they are in no log and on no wire between nodes. */
 static void answer_client (struct engine *engine, struct call *call, const struct answer *answer)
 {
@@ -152,6 +164,7 @@ void engine_call_answer (struct engine *engine, struct call *call, const struct 
     switch (call->source) {
     case CALL_CLIENT:
         count_answer (engine, answer);
+        note_attempt (engine, call, answer->status);
         answer_client (engine, call, answer);
         break;
     case CALL_PEER:

@@ -22,6 +22,16 @@ static void *take (struct engine *engine, size_t count, size_t size)
     return memory;
 }
 
+uint32_t engine_leader (const struct engine *engine, uint32_t shard)
+{
+    const struct replica *replica = engine->replicas[shard];
+    uint32_t leader = replica != NULL ? replica->leader_node : route_map_shard (&engine->map, shard)->leader_node;
+    if (leader == 0 || leader > engine->config.nodes.node_count)
+        return 0;
+    bool reached = leader == engine->config.node || (engine->map.link_up[leader] && !engine->peers[leader].impostor);
+    return reached ? leader : 0;
+}
+
 static void fill_node (struct engine *engine, const struct cluster_member *from, struct cluster_node *row)
 {
     const struct gossip_member *member = gossip_member_by_node (engine->gossip, from->node);
@@ -55,8 +65,9 @@ static void fill_nodes (struct engine *engine, struct rows *rows)
     }
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         const struct route_shard *route = route_map_shard (&engine->map, shard);
-        if (route->leader_node != 0 && route->leader_node <= config->node_count)
-            rows->nodes[route->leader_node - 1].leads++;
+        uint32_t leader = engine_leader (engine, shard);
+        if (leader != 0)
+            rows->nodes[leader - 1].leads++;
         for (uint32_t i = 0; i < route->replicas_count; i++)
             rows->nodes[route->replicas[i].node - 1].replicas++;
     }
@@ -98,12 +109,12 @@ static void fill_shards (struct engine *engine, struct rows *rows, bool details)
         struct cluster_shard *row = &rows->shards[shard];
         *row = (struct cluster_shard){
             .shard = shard,
-            .leader = route->leader_node,
-            .term = route->leader_term,
+            .leader = engine_leader (engine, shard),
+            .term = engine->replicas[shard] != NULL ? engine->replicas[shard]->leader_term : route->leader_term,
             .replicas = fill_replicas (engine, route),
             .replicas_count = route->replicas_count,
         };
-        rows->leaderless += route->leader_node == 0;
+        rows->leaderless += row->leader == 0;
         if (details && engine->replicas[shard] != NULL)
             fill_own_replica (engine->replicas[shard], row);
     }
@@ -210,11 +221,11 @@ static void answer_where (struct engine *engine, struct call *call, const struct
         return;
     }
     const struct route_shard *route = route_map_shard (&engine->map, shard);
-    const char *endpoint =
-        route->leader_node == 0 ? "" : engine->config.nodes.nodes[route->leader_node - 1].client_endpoint;
+    uint32_t leader = engine_leader (engine, shard);
+    const char *endpoint = leader == 0 ? "" : engine->config.nodes.nodes[leader - 1].client_endpoint;
     struct where_reply reply = {
         .shard = shard,
-        .leader = route->leader_node,
+        .leader = leader,
         .replicas = fill_replicas (engine, route),
         .replicas_count = route->replicas_count,
         .leader_endpoint = bytes_text (endpoint),

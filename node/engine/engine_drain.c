@@ -42,6 +42,11 @@ static void set_balance (struct engine *engine, bool balance)
     }
 }
 
+bool engine_serves (const struct engine *engine)
+{
+    return engine->ready && !engine->draining && !engine->disk_full;
+}
+
 void engine_drain_begin (struct engine *engine)
 {
     engine->draining = true;

@@ -56,6 +56,13 @@ enum call_source {
 
 struct fanout;
 
+/* Whose try of a password a call is: it is given back when the password was right. */
+struct attempt {
+    uint8_t account[LOGIN_LEN_MAX]; /* the normalised login */
+    size_t account_len;             /* 0: nothing was tried */
+    char address[FRONT_ADDRESS_BYTES_MAX + 1];
+};
+
 struct call {
     enum call_source source;
     bool write;
@@ -71,6 +78,7 @@ struct call {
     uint64_t started_us;
     uint64_t remote_call; /* the client's or the peer's call id */
     struct fanout *fanout;
+    struct attempt *attempt; /* NULL: costs no hash */
     struct principal principal;
     struct id request_id;
     struct front_client client;
@@ -249,6 +257,7 @@ struct engine {
     uint64_t drain_until_ms, drain_checked_ms, disk_checked_ms;
     atomic_int stop_requests;
     int stop_fd;
+    uint64_t refused_keys, refused_keys_ms; /* as of the last word in the log, and when that was */
     uint64_t revoked_checked_ms;
     bool revoked_asked; /* a page is under way */
     uint8_t revoked_token[SERVICES_PAGE_TOKEN_BYTES_MAX];
@@ -258,7 +267,6 @@ struct engine {
 
     struct engine_counters counters;
     struct identity_claims claims; /* of the request that is being started */
-    uint64_t refused_keys, refused_keys_ms; /* as of the last word in the log, and when that was */
 
     struct arena arena;                   /* one request's decoded form */
     struct arena scratch;                 /* of the shards */
@@ -313,6 +321,8 @@ void engine_fanout_drop (struct engine *engine, struct fanout **fanout);
 /* engine_local.c, engine_cluster.c: what the entry node answers itself */
 void engine_local (struct engine *engine, struct call *call, struct bytes body);
 bool engine_cluster_answer (struct engine *engine, struct call *call, struct bytes body);
+/* Who leads a shard and can be reached, 0: nobody. By the own replica's word where there is one, else by hints. */
+uint32_t engine_leader (const struct engine *engine, uint32_t shard);
 void engine_cluster_leader_changed (struct engine *engine, struct replica *replica);
 
 /* engine_shards.c: turn ends and their effects */
@@ -377,6 +387,7 @@ void engine_metrics_close (struct engine *engine);
 void engine_drain_begin (struct engine *engine);
 bool engine_drain_over (struct engine *engine);
 void engine_disk_watch (struct engine *engine);
+bool engine_serves (const struct engine *engine); /* what /readyz and health.Check say */
 void engine_slow_disk_watch (struct engine *engine);
 void engine_memory_watch (struct engine *engine);
 

@@ -18,7 +18,7 @@ static void answer_value (struct engine *engine, struct call *call, const void *
 static void answer_health (struct engine *engine, struct call *call)
 {
     struct health_reply reply = {
-        .status = engine->ready && !engine->draining ? HEALTH_STATUS_SERVING : HEALTH_STATUS_NOT_SERVING,
+        .status = engine_serves (engine) ? HEALTH_STATUS_SERVING : HEALTH_STATUS_NOT_SERVING,
         .node = engine->config.node,
     };
     answer_value (engine, call, &reply);

@@ -53,24 +53,24 @@ static size_t fill_items (struct engine *engine, zmq_pollitem_t *items)
     return count;
 }
 
-/* A leader that is known, and can be reached. */
-static bool is_led (const struct engine *engine, uint32_t shard)
-{
-    const struct replica *replica = engine->replicas[shard];
-    uint32_t leader = replica != NULL ? replica->leader_node : route_map_shard (&engine->map, shard)->leader_node;
-    return leader == engine->config.node || (leader != 0 && engine->map.link_up[leader]);
-}
-
 /* An election, or a leadership that is handed over, is no reason to be taken out of service: calls wait that long. */
 static void note_ready (struct engine *engine)
 {
     bool led = true;
     for (uint32_t shard = 0; shard <= engine->config.shards && led; shard++)
-        led = is_led (engine, shard);
+        led = engine_leader (engine, shard) != 0;
     if (led)
         engine->led_ms = engine->now_ms;
     if (led && !engine->ready && !engine->draining) {
         engine->ready = true;
+        event_log (EVENT_LOG_INFO, "ready: every shard has a leader",
+            event_log_u64 ("after_ms", engine->now_ms - engine->started_ms));
+    } else if (engine->ready && engine->now_ms - engine->led_ms > LEADERLESS_MS_MAX) {
+        engine->ready = false;
+        event_log (EVENT_LOG_WARN, "not ready: a shard has no leader that can be reached");
+    }
+}
+
 /* Rarely, since anybody may try. */
 static void note_refused_keys (struct engine *engine)
 {
@@ -88,18 +88,9 @@ static void note_refused_keys (struct engine *engine)
     engine->refused_keys_ms = engine->now_ms;
 }
 
-        event_log (EVENT_LOG_INFO, "ready: every shard has a leader",
-            event_log_u64 ("after_ms", engine->now_ms - engine->started_ms));
-    } else if (engine->ready && engine->now_ms - engine->led_ms > LEADERLESS_MS_MAX) {
-        engine->ready = false;
-        event_log (EVENT_LOG_WARN, "not ready: a shard has no leader that can be reached");
-    }
-}
-
 static void slow_tick (struct engine *engine)
 {
     if (engine->now_ms < engine->slow_tick_ms + SLOW_TICK_MS)
-    note_refused_keys (engine);
         return;
     engine->slow_tick_ms = engine->now_ms;
     front_tick (engine->front);
@@ -108,6 +99,7 @@ static void slow_tick (struct engine *engine)
     engine_memory_watch (engine);
     engine_revoked_poll (engine);
     note_ready (engine);
+    note_refused_keys (engine);
     engine_metrics_publish (engine);
 }
 

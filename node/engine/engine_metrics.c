@@ -120,12 +120,12 @@ static void add_links (struct page *page, struct engine *engine)
     metric (page, "client_dropped_total", "counter", "Messages without a call id.", front.dropped);
     uint32_t leads = 0, known = 0;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
-        uint32_t leader = route_map_shard (&engine->map, shard)->leader_node;
+        uint32_t leader = engine_leader (engine, shard);
         leads += leader == engine->config.node;
         known += leader != 0;
     }
     metric (page, "shards_led", "gauge", "Shards that this node leads.", leads);
-    metric (page, "shards_leaderless", "gauge", "Shards without a known leader.", engine->config.shards + 1 - known);
+    metric (page, "shards_leaderless", "gauge", "Shards without a leader in reach.", engine->config.shards + 1 - known);
     struct rusage usage;
     getrusage (RUSAGE_SELF, &usage);
     metric (page, "cpu_us_total", "counter", "CPU time of the process.",
@@ -147,7 +147,7 @@ void engine_metrics_publish (struct engine *engine)
     pthread_mutex_lock (&metrics->lock);
     memcpy (metrics->page, page.text, page.len);
     metrics->page_len = page.len;
-    metrics->ready = engine->ready && !engine->draining && !engine->disk_full;
+    metrics->ready = engine_serves (engine);
     metrics->published_ms = engine->now_ms;
     pthread_mutex_unlock (&metrics->lock);
 }

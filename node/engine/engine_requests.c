@@ -67,21 +67,23 @@ static bool admit (struct engine *engine, const struct front_request *request, c
 }
 
 /* C1: password tries are counted per account and address before anything is hashed. */
-static bool throttle (struct engine *engine, struct bytes body, struct answer *refusal)
+static bool throttle (struct engine *engine, struct bytes body, struct attempt *attempt, struct answer *refusal)
 {
     struct login_request login;
     uint8_t buffer[LOGIN_LEN_MAX];
     struct bytes account;
-    char address[FRONT_ADDRESS_BYTES_MAX + 1];
     arena_reset (&engine->arena);
     if (codec_decode (&login_request_type, body, CODEC_LENIENT, &engine->arena, &login, NULL) != STATUS_OK ||
         login_normalise (login.login, buffer, &account) != STATUS_OK)
         return true; /* the shard's leader says what is wrong with it */
-    front_address (engine->front, address);
+    front_address (engine->front, attempt->address);
     uint32_t retry_after_ms = 0;
-    if (password_throttle_try (engine->throttle, engine->now_ms, account, bytes_text (address), &retry_after_ms) ==
-        STATUS_OK)
+    if (password_throttle_try (
+            engine->throttle, engine->now_ms, account, bytes_text (attempt->address), &retry_after_ms) == STATUS_OK) {
+        memcpy (attempt->account, account.data, account.len);
+        attempt->account_len = account.len;
         return true;
+    }
     *refusal = (struct answer){.status = STATUS_RESOURCE_EXHAUSTED,
         .reason = "TOO_MANY_ATTEMPTS",
         .message = "too many password attempts for this account or from this address; wait and try again",
@@ -101,8 +103,8 @@ static bool needs_request_id (const struct method *method)
     return method->class == METHOD_WRITE || method->class == METHOD_SYSTEM_WRITE;
 }
 
-static bool check_request (
-    struct engine *engine, const struct front_request *request, const struct method *method, struct answer *refusal)
+static bool check_request (struct engine *engine, const struct front_request *request, const struct method *method,
+    struct attempt *attempt, struct answer *refusal)
 {
     if (method == NULL) {
         *refusal = (struct answer){.status = STATUS_UNIMPLEMENTED,
@@ -123,19 +125,31 @@ static bool check_request (
             .retry_after_ms = 1};
         return false;
     }
-    return !costs_a_hash (method) || throttle (engine, request->body, refusal);
+    return !costs_a_hash (method) || throttle (engine, request->body, attempt, refusal);
+}
+
+/* Remembers the try with its call; without memory it just counts. Who registers proves no password. */
+static void keep_attempt (struct call *call, const struct attempt *attempt)
+{
+    if (attempt->account_len == 0 || call->method->number == METHOD_NUMBER_AUTH_REGISTER)
+        return;
+    call->attempt = malloc (sizeof *attempt);
+    if (call->attempt != NULL)
+        *call->attempt = *attempt;
 }
 
 static void start (struct engine *engine, const struct front_request *request)
 {
     struct answer refusal;
     struct principal principal;
+    struct attempt attempt = {.account_len = 0};
     uint64_t remaining_ms =
         request->header.has_remaining_ms ? request->header.remaining_ms : engine->config.limits.call_ms;
     engine->counters.calls++;
     engine->work++;
     const struct method *method = method_by_name (request->header.method);
-    if (!check_request (engine, request, method, &refusal) || !authenticate (engine, request, &principal, &refusal) ||
+    if (!check_request (engine, request, method, &attempt, &refusal) ||
+        !authenticate (engine, request, &principal, &refusal) ||
         !admit (engine, request, &principal, remaining_ms, &refusal)) {
         refuse_at_door (engine, request, &refusal);
         return;
@@ -153,6 +167,7 @@ static void start (struct engine *engine, const struct front_request *request)
     call->write = needs_request_id (method);
     call->method = method;
     call->principal = principal;
+    keep_attempt (call, &attempt);
     call->client = request->client;
     call->remote_call = request->header.call;
     call->deadline_ms = engine->now_ms + remaining_ms;
