@@ -183,7 +183,12 @@ static void test_engine__passwords_are_checked_off_the_log (void **state)
     memcpy (token, session.access_token.data, session.access_token.len);
     token[session.access_token.len] = '\0';
     assert_int_equal (raw_call ("auth.WhoAmI", NULL, token, BYTES_LITERAL ("\xa0")), STATUS_OK);
-    /* Password tries of one account run out, whatever the password is. */
+    /* Right passwords are no tries ... */
+    for (int i = 0; i < 12; i++) {
+        id = fixture_id (&fixture, hash);
+        assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_LOGIN, &id, &login, &reply), STATUS_OK);
+    }
+    /* ... wrong ones run out, and then the right one does not help either. */
     enum status last = STATUS_OK;
     for (int i = 0; i < 12 && last != STATUS_RESOURCE_EXHAUSTED; i++) {
         login.password = BYTES_LITERAL ("guess");
@@ -191,6 +196,10 @@ static void test_engine__passwords_are_checked_off_the_log (void **state)
         last = fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_LOGIN, &id, &login, &reply);
     }
     assert_true (fixture_reason (&reply, "TOO_MANY_ATTEMPTS"));
+    login.password = BYTES_LITERAL ("correct horse");
+    id = fixture_id (&fixture, hash);
+    assert_int_equal (
+        fixture_call (&fixture, 1, METHOD_NUMBER_AUTH_LOGIN, &id, &login, &reply), STATUS_RESOURCE_EXHAUSTED);
     fixture_close (&fixture);
 }
 
@@ -222,6 +231,17 @@ static void test_engine__refuses_what_it_cannot_start_with (void **state)
     fixture_close (&fixture);
 }
 
+static bool serving (uint32_t node)
+{
+    struct health_request health = {0};
+    struct health_reply answer;
+    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_HEALTH_CHECK, NULL, &health, &reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&health_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, NULL, &answer, NULL),
+        STATUS_OK);
+    return answer.status == HEALTH_STATUS_SERVING;
+}
+
 static void test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads (void **state)
 {
     (void) state;
@@ -236,10 +256,14 @@ static void test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads (voi
     book (&offer, 8, STATUS_RESOURCE_EXHAUSTED);
     assert_true (fixture_reason (&reply, "DISK_FULL"));
     assert_true (reply.header.retry_after_ms > 0);
+    assert_false (serving (1));
     fixture_stop (&fixture, 1, true);
     fixture.nodes[1].config.limits.disk_free_min_bytes = 1;
     fixture_start (&fixture, 1);
     book (&offer, 8, STATUS_OK);
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    while (!serving (1))
+        assert_true (fixture_mono_ms () < until);
     fixture_close (&fixture);
 }
 

@@ -236,6 +236,50 @@ static void test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one 
     fixture_close (&fixture);
 }
 
+static void shards_seen (uint32_t node, uint64_t *leaderless, uint64_t *led, bool *healthy)
+{
+    static uint8_t memory[64 * 1024];
+    struct arena arena;
+    struct status_request request = {.has_shards = true, .shards = true};
+    struct status_reply status;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, &reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&status_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &status, NULL),
+        STATUS_OK);
+    *leaderless = status.leaderless;
+    *healthy = status.has_healthy && status.healthy;
+    *led = 0;
+    for (size_t i = 0; i < status.shards_count; i++)
+        *led += status.shards[i].leader != 0;
+}
+
+static void test_engine_cluster__without_a_majority_no_leader_is_named (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, 4);
+    fixture_start_all (&fixture);
+    uint64_t leaderless, led;
+    bool healthy;
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    do {
+        assert_true (fixture_mono_ms () < until);
+        shards_seen (1, &leaderless, &led, &healthy);
+    } while (!healthy);
+    assert_int_equal (leaderless, 0);
+    assert_int_equal (led, 5);
+    fixture_stop (&fixture, 2, true);
+    fixture_stop (&fixture, 3, true);
+    until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    do {
+        assert_true (fixture_mono_ms () < until);
+        shards_seen (1, &leaderless, &led, &healthy);
+    } while (leaderless != 5);
+    assert_int_equal (led, 0);
+    assert_false (healthy);
+    fixture_close (&fixture);
+}
+
 int main (void)
 {
     event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
@@ -246,6 +290,7 @@ int main (void)
         cmocka_unit_test (test_engine_cluster__survives_any_one_node),
         cmocka_unit_test (test_engine_cluster__lists_merge_all_shards_page_by_page),
         cmocka_unit_test (test_engine_cluster__a_node_far_behind_is_filled_by_snapshots),
+        cmocka_unit_test (test_engine_cluster__without_a_majority_no_leader_is_named),
         cmocka_unit_test (test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

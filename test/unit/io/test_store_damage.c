@@ -159,7 +159,7 @@ static void test_store_damage__a_torn_turn_of_many_blocks_is_cut (void **state)
 {
     (void) state;
     char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
-    size_t before, after;
+    size_t before = 0, after = 0;
     bool suspect;
     struct fixture_recovered recovered = {0};
     struct store_error error = {0};
