@@ -107,8 +107,8 @@ static void test_client_files__bad_files_are_refused (void **state)
         "maitre-client 1\nnode 1 tcp://127.0.0.1:1 " KEY "\n", /* no key of the client's own */
         "maitre-client 1\nnode 1 tcp://127.0.0.1:1 -\nclient-key " KEY " " KEY "\n",
         "maitre-client 1\nnode 1 tcp://127.0.0.1:1 " KEY "\nclient-key " KEY "\n",
-        "maitre-client 1\nnode 1 tcp://"
-        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789:1 -\n",
+        ("maitre-client 1\nnode 1 tcp://"
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789:1 -\n"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct maitre *client = NULL;
