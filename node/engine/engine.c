@@ -46,8 +46,7 @@ void engine_halt (struct engine *engine, const char *format, ...)
     _exit (ENGINE_EXIT_HALTED);
 }
 
-__attribute__ ((format (printf, 3, 4))) static bool fail (
-    struct engine_error *error, enum engine_exit code, const char *format, ...)
+bool engine_fail (struct engine_error *error, enum engine_exit code, const char *format, ...)
 {
     va_list arguments;
     va_start (arguments, format);
@@ -73,7 +72,7 @@ static bool open_memory (struct engine *engine, struct engine_error *error)
         engine->store_entries == NULL || arena == NULL || scratch == NULL ||
         getrandom (engine->random_state, sizeof engine->random_state, 0) != sizeof engine->random_state ||
         engine_calls_init (engine) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more, or lower limits/calls");
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more, or lower limits/calls");
     engine->budget.max_bytes = engine->config.limits.memory_mib * MIB;
     return true;
 }
@@ -82,9 +81,9 @@ static bool open_identity (struct engine *engine, struct engine_error *error)
 {
     struct identity_error why;
     if (identity_open (engine->config.secret_path, TOKEN_CACHE_MAX, &engine->identity, &why) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_KEY, "%s", why.text);
+        return engine_fail (error, ENGINE_EXIT_KEY, "%s", why.text);
     if (!id_equal (identity_cluster (engine->identity), &engine->config.nodes.cluster))
-        return fail (error, ENGINE_EXIT_KEY,
+        return engine_fail (error, ENGINE_EXIT_KEY,
             "%s is the secret of another cluster than nodes.conf: give the node the files of one cluster",
             engine->config.secret_path);
     struct password_throttle_limits limits = {
@@ -96,7 +95,7 @@ static bool open_identity (struct engine *engine, struct engine_error *error)
     };
     if (password_throttle_new (&limits, &engine->throttle) != STATUS_OK ||
         route_admission_new (&rates, &engine->admission) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "out of memory, or limits/rate_per_s is too high");
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory, or limits/rate_per_s is too high");
     return true;
 }
 
@@ -111,12 +110,12 @@ static bool open_store (struct engine *engine, struct engine_error *error)
     bool created;
     enum status status = store_open (engine->config.data, &options, &engine->store, &created, &why);
     if (status == STATUS_FAILED_PRECONDITION)
-        return fail (error, ENGINE_EXIT_FOLDER, "%s", why.text);
+        return engine_fail (error, ENGINE_EXIT_FOLDER, "%s", why.text);
     if (status == STATUS_DATA_LOSS)
-        return fail (error, ENGINE_EXIT_DAMAGE,
+        return engine_fail (error, ENGINE_EXIT_DAMAGE,
             "%s; nothing was changed: see \"A disk that is lost or damaged\" in node/README.md", why.text);
     if (status != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "%s", why.text);
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s", why.text);
     const char *reason;
     if (store_suspect (engine->store, &reason))
         event_log (EVENT_LOG_WARN, "this folder is suspect: its replicas vote again once leaders have filled them",
@@ -128,14 +127,14 @@ static bool allow_keys (struct engine *engine, struct engine_error *error)
 {
     const struct cluster_nodes *nodes = &engine->config.nodes;
     if (zap_new (&engine->zap) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "the keys' handler cannot start: raise ulimit -n");
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "the keys' handler cannot start: raise ulimit -n");
     for (uint32_t i = 0; i < nodes->node_count; i++) {
         uint8_t key[CURVE_KEY_BYTES];
         char name[ZAP_NAME_BYTES_MAX + 1];
         snprintf (name, sizeof name, "%u", i + 1);
         if (curve_key_decode (bytes_text (nodes->nodes[i].public_text), key) != STATUS_OK ||
             zap_allow (engine->zap, ZAP_PEER, key, name) != STATUS_OK)
-            return fail (
+            return engine_fail (
                 error, ENGINE_EXIT_KEY, "nodes.conf: node %u has no good public key: make the cluster anew", i + 1);
     }
     uint8_t key[CURVE_KEY_BYTES];
@@ -143,7 +142,8 @@ static bool allow_keys (struct engine *engine, struct engine_error *error)
         zap_allow_any (engine->zap, ZAP_CLIENT);
     } else if (curve_key_decode (bytes_text (nodes->client_public), key) != STATUS_OK ||
                zap_allow (engine->zap, ZAP_CLIENT, key, "client") != STATUS_OK) {
-        return fail (error, ENGINE_EXIT_KEY, "nodes.conf: the clients' public key is not one: make the cluster anew");
+        return engine_fail (
+            error, ENGINE_EXIT_KEY, "nodes.conf: the clients' public key is not one: make the cluster anew");
     }
     return true;
 }
@@ -164,7 +164,7 @@ static bool open_sockets (struct engine *engine, struct engine_error *error)
         return false;
     if (curve && (curve_key_decode (bytes_text (engine->config.keys.public_text), public_key) != STATUS_OK ||
                      curve_key_decode (bytes_text (engine->config.keys.secret_text), secret_key) != STATUS_OK))
-        return fail (error, ENGINE_EXIT_KEY, "the node's key file is not acceptable: make the cluster anew");
+        return engine_fail (error, ENGINE_EXIT_KEY, "the node's key file is not acceptable: make the cluster anew");
     struct front_options front = {
         .endpoint = self->client_endpoint,
         .connections_max = engine->config.limits.connections,
@@ -197,7 +197,7 @@ static bool dial_peers (struct engine *engine, struct engine_error *error)
         if (i + 1 == engine->config.node)
             continue;
         if (engine->config.curve && curve_key_decode (bytes_text (member->public_text), key) != STATUS_OK)
-            return fail (error, ENGINE_EXIT_KEY, "nodes.conf: node %u has no good public key", i + 1);
+            return engine_fail (error, ENGINE_EXIT_KEY, "nodes.conf: node %u has no good public key", i + 1);
         struct transport_peer peer = {
             .node = i + 1,
             .peer_endpoint = member->peer_endpoint,
@@ -205,7 +205,7 @@ static bool dial_peers (struct engine *engine, struct engine_error *error)
             .public_key = engine->config.curve ? key : NULL,
         };
         if (transport_add_peer (engine->transport, &peer) != STATUS_OK)
-            return fail (error, ENGINE_EXIT_CONFIG,
+            return engine_fail (error, ENGINE_EXIT_CONFIG,
                 "nodes.conf: node %u cannot be dialled at %s: correct the endpoint, or raise ulimit -n", i + 1,
                 member->peer_endpoint);
     }
@@ -227,16 +227,15 @@ static bool open_all (struct engine *engine, struct engine_error *error)
     if (!open_memory (engine, error) || !open_identity (engine, error) || !open_store (engine, error) ||
         !open_sockets (engine, error))
         return false;
-    if (!engine_recover (engine, error))
+    if (!engine_recover (engine, error) || !engine_peers_load (engine, error))
         return false;
-    engine_peers_load (engine);
     if (engine_gossip_open (engine) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "gossip cannot start: check the disk and the memory");
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "gossip cannot start: check the disk and the memory");
     if (!dial_peers (engine, error))
         return false;
     if (engine_writer_start (engine) != STATUS_OK || engine_flusher_start (engine) != STATUS_OK ||
         engine_hashers_start (engine) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "threads cannot be started: raise the limits of processes");
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "threads cannot be started: raise the limits of processes");
     return engine_metrics_open (engine, error);
 }
 
@@ -246,7 +245,7 @@ bool engine_open (const struct engine_config *config, struct engine **out, struc
     raise_descriptors ();
     struct engine *engine = calloc (1, sizeof *engine);
     if (engine == NULL)
-        return fail (error, ENGINE_EXIT_RESOURCES, "out of memory");
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory");
     engine->config = *config;
     engine->now_us = engine_clock_us ();
     engine->now_ms = engine->started_ms = engine->now_us / 1000;

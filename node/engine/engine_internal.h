@@ -281,6 +281,10 @@ struct engine {
 /* Ends the process: nothing more may leave it (invariant 4). */
 __attribute__ ((noreturn, format (printf, 2, 3))) void engine_halt (struct engine *engine, const char *format, ...);
 
+/* Why a start failed; returns false. */
+__attribute__ ((format (printf, 3, 4))) bool engine_fail (
+    struct engine_error *error, enum engine_exit code, const char *format, ...);
+
 uint64_t engine_clock_ms (void); /* monotonic */
 uint64_t engine_clock_us (void);
 uint64_t engine_wall_ms (void);
@@ -335,7 +339,7 @@ uint64_t engine_shards_deadline_ms (const struct engine *engine);
 void engine_peers_events (struct engine *engine);
 void engine_peers_drain (struct engine *engine);
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid);
-void engine_peers_load (struct engine *engine);
+bool engine_peers_load (struct engine *engine, struct engine_error *error);
 
 /* engine_membership.c */
 WARN_UNUSED enum status engine_gossip_open (struct engine *engine);
@@ -373,6 +377,10 @@ void engine_replica_bind_state (struct replica *replica);
 /* engine_recover.c */
 bool engine_recover (struct engine *engine, struct engine_error *error);
 void engine_replicas_close (struct engine *engine);
+
+/* engine_shape.c: false: error tells what was changed. A folder without a shape is not *pinned. */
+bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_error *error);
+bool engine_shape_pin (struct engine *engine, struct engine_error *error);
 
 /* engine_revoked.c */
 void engine_revoked_poll (struct engine *engine);

@@ -17,15 +17,37 @@ static void save_peers (struct engine *engine)
         engine_halt (engine, "the list of known peers cannot be written: check the disk");
 }
 
-void engine_peers_load (struct engine *engine)
+static bool refuse_peers (const struct engine *engine, enum status status, struct engine_error *error)
+{
+    if (status != STATUS_DATA_LOSS)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s/files/" PEERS_FILE " cannot be read: check the disk",
+            engine->config.data);
+    return engine_fail (error, ENGINE_EXIT_DAMAGE,
+        "%s/files/" PEERS_FILE " is damaged: whose data folder is whose is not known any more. Only if no other node "
+        "lost its folder while this one was down: remove the file and start again; the folders that are met then are "
+        "taken for the right ones",
+        engine->config.data);
+}
+
+bool engine_peers_load (struct engine *engine, struct engine_error *error)
 {
     uint8_t *content = NULL;
     size_t len = 0;
-    if (store_file_get (engine->store, PEERS_FILE, &content, &len) != STATUS_OK)
-        return; /* none yet: everybody is met for the first time */
-    for (uint32_t node = 1; node <= ENGINE_NODES_MAX && (node + 1) * ID_SIZE <= len; node++)
+    uint64_t incarnation = 0;
+    enum status status = store_file_get (engine->store, PEERS_FILE, &content, &len);
+    if (status == STATUS_NOT_FOUND) {
+        bool first = store_incarnation_get (engine->store, &incarnation) == STATUS_OK && incarnation == 0;
+        if (!first && engine->config.nodes.node_count > 1)
+            event_log (EVENT_LOG_WARN,
+                "no list of known peers: the data folders that are met now are taken for the right ones");
+        return true;
+    }
+    if (status == STATUS_OK && len != ((size_t) engine->config.nodes.node_count + 1) * ID_SIZE)
+        status = STATUS_DATA_LOSS; /* the shape fits, so nobody changed the number of nodes */
+    for (uint32_t node = 1; status == STATUS_OK && node <= engine->config.nodes.node_count; node++)
         memcpy (engine->peers[node].uuid.b, content + node * ID_SIZE, ID_SIZE);
     free (content);
+    return status == STATUS_OK || refuse_peers (engine, status, error);
 }
 
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid)

@@ -1,5 +1,4 @@
 /* The start: placements from the written configuration, replicas from the disk or founded for the first time. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/engine/engine_internal.h"
@@ -17,17 +16,6 @@ struct recovery {
     struct found *found; /* by shard */
     uint32_t foreign;    /* replicas that the map does not give to this node */
 };
-
-__attribute__ ((format (printf, 3, 4))) static bool fail (
-    struct engine_error *error, enum engine_exit code, const char *format, ...)
-{
-    va_list arguments;
-    va_start (arguments, format);
-    error->exit = code;
-    vsnprintf (error->text, sizeof error->text, format, arguments);
-    va_end (arguments);
-    return false;
-}
 
 /* ---- placements */
 
@@ -57,7 +45,7 @@ static bool build_map (struct engine *engine, struct engine_error *error)
     if (route_map_init (&engine->map, engine->config.shards) != STATUS_OK ||
         ring_build (members, nodes->node_count, engine->config.shards, engine->config.replication, 1, &ring) !=
             STATUS_OK)
-        return fail (error, ENGINE_EXIT_CONFIG,
+        return engine_fail (error, ENGINE_EXIT_CONFIG,
             "the ring cannot be built from the configuration: check shards, replication and nodes.conf");
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         const struct ring_placement *placement = ring_placement_of (&ring, shard);
@@ -98,31 +86,6 @@ static void first_configuration (const struct engine *engine, uint32_t shard, st
     }
 }
 
-/* A file that pins what must never change for this folder. */
-static bool check_shape (struct engine *engine, struct engine_error *error)
-{
-    uint8_t shape[8], *stored = NULL;
-    size_t len = 0;
-    bytes_put_u32 (shape, engine->config.shards);
-    bytes_put_u32 (shape + 4, engine->config.replication);
-    enum status status = store_file_get (engine->store, "shape", &stored, &len);
-    if (status == STATUS_NOT_FOUND)
-        status = store_file_put (engine->store, "shape", bytes_of (shape, sizeof shape));
-    else if (status == STATUS_OK && (len != sizeof shape || memcmp (stored, shape, len) != 0))
-        status = STATUS_FAILED_PRECONDITION;
-    uint32_t shards = len == sizeof shape ? bytes_get_u32 (stored) : 0;
-    uint32_t replication = len == sizeof shape ? bytes_get_u32 (stored + 4) : 0;
-    free (stored);
-    if (status == STATUS_FAILED_PRECONDITION)
-        return fail (error, ENGINE_EXIT_FOLDER,
-            "%s was made with %u shards and replication %u: they are fixed; put them back into the configuration",
-            engine->config.data, shards, replication);
-    if (status != STATUS_OK)
-        return fail (
-            error, ENGINE_EXIT_RESOURCES, "%s: files cannot be read or written: check the disk", engine->config.data);
-    return true;
-}
-
 static bool found_replicas (struct engine *engine, struct engine_error *error)
 {
     struct store_turn *turn = store_turn_new (engine->store);
@@ -142,8 +105,8 @@ static bool found_replicas (struct engine *engine, struct engine_error *error)
         status = store_turn_commit (turn, &why);
     store_turn_destroy (&turn);
     if (status != STATUS_OK)
-        return fail (error, ENGINE_EXIT_RESOURCES, "%s: the first replicas cannot be written: %s", engine->config.data,
-            why.text);
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: the first replicas cannot be written: %s",
+            engine->config.data, why.text);
     return true;
 }
 
@@ -220,7 +183,7 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
         status = store_turn_commit (turn, &why);
     store_turn_destroy (&turn);
     if (status != STATUS_OK)
-        return fail (
+        return engine_fail (
             error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s", row->shard, why.text);
     row->generation = generation;
     row->compact_index = row->compact_term = row->applied_index = row->applied_term = 0;
@@ -237,7 +200,7 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
     const struct store_replica *row = &found->row;
     struct raft_configuration members = {0};
     if (row->config.len > 0 && raft_configuration_decode (row->config, &members) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_DAMAGE,
+        return engine_fail (error, ENGINE_EXIT_DAMAGE,
             "shard %u: its configuration cannot be read: see \"A disk that is lost or damaged\" in node/README.md",
             row->shard);
     struct raft_stored stored = {
@@ -271,7 +234,7 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
     };
     enum status status = shard_new (&config, engine->now_ms, &replica->core);
     if (status != STATUS_OK)
-        return fail (error, ENGINE_EXIT_DAMAGE,
+        return engine_fail (error, ENGINE_EXIT_DAMAGE,
             "shard %u: its log does not fit its state (%s): set %s aside, see \"A disk that is lost or damaged\" in "
             "node/README.md",
             row->shard, status_name (status), engine->config.data);
@@ -301,7 +264,7 @@ static bool open_replica (struct engine *engine, struct found *found, uint64_t s
     replica->table =
         table_new (engine->store, &engine->budget, replica->shard, replica->id, replica->generation, false);
     if (replica->table == NULL || table_load_all (replica->table) != STATUS_OK)
-        return fail (error, ENGINE_EXIT_DAMAGE,
+        return engine_fail (error, ENGINE_EXIT_DAMAGE,
             "shard %u: its state cannot be read: if disk and memory are well, see \"A disk that is lost or damaged\" "
             "in node/README.md",
             replica->shard);
@@ -311,7 +274,8 @@ static bool open_replica (struct engine *engine, struct found *found, uint64_t s
 
 bool engine_recover (struct engine *engine, struct engine_error *error)
 {
-    if (!build_map (engine, error) || !check_shape (engine, error))
+    bool pinned;
+    if (!build_map (engine, error) || !engine_shape_check (engine, &pinned, error))
         return false;
     uint32_t count = engine->config.shards + 1;
     struct recovery recovery = {.engine = engine, .found = calloc (count, sizeof *recovery.found)};
@@ -322,15 +286,23 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     enum status status = store_log_recover (engine->store, &visitor, &why);
     bool fine = status == STATUS_OK;
     if (!fine)
-        fail (error, status == STATUS_FAILED_PRECONDITION ? ENGINE_EXIT_FOLDER : ENGINE_EXIT_DAMAGE, "%s: %s: %s",
-            engine->config.data, why.text,
+        engine_fail (error, status == STATUS_FAILED_PRECONDITION ? ENGINE_EXIT_FOLDER : ENGINE_EXIT_DAMAGE,
+            "%s: %s: %s", engine->config.data, why.text,
             status == STATUS_FAILED_PRECONDITION
                 ? "run that one"
                 : "nothing was changed: see \"A disk that is lost or damaged\" in node/README.md");
     size_t known = 0;
     for (uint32_t shard = 0; shard < count; shard++)
         known += recovery.found[shard].row.replica != 0;
-    if (fine && known == 0 && recovery.foreign == 0) {
+    bool any = known > 0 || recovery.foreign > 0;
+    if (fine && any && !pinned)
+        fine = engine_fail (error, ENGINE_EXIT_DAMAGE,
+            "%s lost its file files/shape: nothing was changed, see \"A disk that is lost or damaged\" in "
+            "node/README.md",
+            engine->config.data);
+    if (fine && !pinned)
+        fine = engine_shape_pin (engine, error);
+    if (fine && !any) {
         event_log (EVENT_LOG_INFO, "a new data folder: the first replicas are founded from the configuration");
         fine = found_replicas (engine, error);
         for (uint32_t shard = 0; shard < count && fine; shard++) {
@@ -347,7 +319,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     }
     uint64_t session = 0;
     if (fine && store_incarnation_get (engine->store, &session) != STATUS_OK)
-        fine = fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
+        fine = engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
     session++; /* engine_gossip_open stores it, before anything is sent */
     for (uint32_t shard = 0; shard < count && fine; shard++) {
         if (recovery.found[shard].row.replica != 0)

@@ -227,7 +227,81 @@ static void test_engine__refuses_what_it_cannot_start_with (void **state)
     while (!engine_open (&config, &second, &error) && error.exit == ENGINE_EXIT_PORT)
         zmq_poll (NULL, 0, 5);
     assert_int_equal (error.exit, ENGINE_EXIT_FOLDER);
-    assert_non_null (strstr (error.text, "4 shards"));
+    assert_non_null (strstr (error.text, "\"shards 4\""));
+    fixture_close (&fixture);
+}
+
+/* Opens node 1 with a configuration that must be refused. */
+static void refused (const struct engine_config *config, enum engine_exit exit, const char *why)
+{
+    struct engine *engine = NULL;
+    struct engine_error error;
+    do
+        assert_false (engine_open (config, &engine, &error));
+    while (error.exit == ENGINE_EXIT_PORT && zmq_poll (NULL, 0, 5) == 0);
+    if (strstr (error.text, why) == NULL)
+        fail_msg ("\"%s\" says nothing of \"%s\"", error.text, why);
+    assert_int_equal (error.exit, exit);
+}
+
+static void test_engine__what_places_data_is_pinned (void **state)
+{
+    (void) state;
+    static struct engine_config config;
+    fixture_init (&fixture, 3, 4);
+    fixture_start (&fixture, 1);
+    fixture_stop (&fixture, 1, true);
+    config = fixture.nodes[1].config;
+    config.nodes.nodes[3] = config.nodes.nodes[2];
+    config.nodes.nodes[3].node = ++config.nodes.node_count;
+    refused (&config, ENGINE_EXIT_FOLDER, "\"nodes 3\", but nodes.conf says \"nodes 4\"");
+    config = fixture.nodes[1].config;
+    config.nodes.node_count = 2;
+    refused (&config, ENGINE_EXIT_FOLDER, "\"nodes 3\", but nodes.conf says \"nodes 2\"");
+    config = fixture.nodes[1].config;
+    strcpy (config.nodes.nodes[1].zone, "east");
+    refused (&config, ENGINE_EXIT_FOLDER, "\"node 2 zone -\", but nodes.conf says \"node 2 zone east\"");
+    config = fixture.nodes[1].config;
+    config.replication--;
+    refused (&config, ENGINE_EXIT_FOLDER, "\"replication 3\", but the node's configuration says \"replication 2\"");
+    /* What places nothing may change. */
+    config = fixture.nodes[1].config;
+    struct cluster_member *third = &fixture.nodes[1].config.nodes.nodes[2];
+    snprintf (third->peer_endpoint, sizeof third->peer_endpoint, "tcp://127.0.0.1:%u", fixture_free_port ());
+    fixture_start (&fixture, 1);
+    fixture_close (&fixture);
+}
+
+/* Changes one byte of a file in the data folder of node 1. */
+static void rot (const char *name)
+{
+    char path[160];
+    snprintf (path, sizeof path, "%s/data-1/%s", fixture.dir, name);
+    FILE *file = fopen (path, "r+");
+    assert_non_null (file);
+    assert_int_equal (fseek (file, -1, SEEK_END), 0);
+    int last = fgetc (file);
+    assert_int_equal (fseek (file, -1, SEEK_END), 0);
+    assert_int_equal (fputc (last ^ 1, file), last ^ 1);
+    fclose (file);
+}
+
+static void test_engine__what_is_pinned_is_never_dropped_silently (void **state)
+{
+    (void) state;
+    char path[160];
+    fixture_init (&fixture, 2, 4);
+    fixture_start_all (&fixture);
+    fixture_offer_new (&fixture, 1, "inn", 1); /* both have met */
+    fixture_stop (&fixture, 1, true);
+    rot ("files/peers");
+    refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "files/peers is damaged");
+    rot ("files/peers");
+    rot ("files/shape");
+    refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "files/shape is damaged");
+    snprintf (path, sizeof path, "%s/data-1/files/shape", fixture.dir);
+    assert_int_equal (unlink (path), 0);
+    refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "lost its file files/shape");
     fixture_close (&fixture);
 }
 
@@ -375,6 +449,8 @@ int main (void)
         cmocka_unit_test (test_engine__entry_node_answers_for_itself),
         cmocka_unit_test (test_engine__passwords_are_checked_off_the_log),
         cmocka_unit_test (test_engine__refuses_what_it_cannot_start_with),
+        cmocka_unit_test (test_engine__what_places_data_is_pinned),
+        cmocka_unit_test (test_engine__what_is_pinned_is_never_dropped_silently),
         cmocka_unit_test (test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads),
         cmocka_unit_test (test_engine__more_calls_than_the_table_holds_are_told_to_slow_down),
         cmocka_unit_test (test_engine__metrics_and_probes_over_http),
