@@ -2,7 +2,16 @@
 # Nodes die and leave under load: nothing acknowledged is lost, and a planned stop fails no request.
 load helpers
 
-setup_file() { cluster_new 3; }
+# The nodes tell every change of a leader in their logs.
+setup_file() {
+  PORT=$(port_base 3)
+  CLUSTER=$(mktemp -d "$BATS_FILE_TMPDIR/cluster.XXXXXX")
+  export PORT CLUSTER
+  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 8 >/dev/null
+  sed -i 's/level = info/level = debug/' "$CLUSTER"/node-*.conf
+  cluster up
+  cluster_use
+}
 teardown_file() { cluster_end; }
 teardown() {
   [ -z "${load_pid:-}" ] || ! kill -0 "$load_pid" 2>/dev/null || kill "$load_pid"
@@ -34,6 +43,12 @@ verified() {
   [ "$(json acknowledged <"$BATS_TEST_TMPDIR/verify")" -ge "${1:-1}" ]
 }
 
+# led_until_link_down LOG NODE: how many shards node NODE still led, by the log of another node, when the link to it broke last.
+led_until_link_down() {
+  sed -nE 's/.*"event":"leader","shard":([0-9]+),"leader":([0-9]+).*/leader \1 \2/p; s/.*"event":"link down","peer":([0-9]+).*/down \1/p' "$1" |
+    awk -v node="$2" '$1 == "leader" {leads[$2] = $3} $1 == "down" && $2 == node {count = 0; for (s in leads) count += leads[s] == node} END {print count + 0}'
+}
+
 lines() { wc -l <"$history"; }
 grows_past() { [ "$(lines)" -gt "$1" ]; }
 
@@ -54,6 +69,9 @@ grows_past() { [ "$(lines)" -gt "$1" ]; }
   load_begin 4
   victim=$(cluster leader shard:1)
   cluster kill "$victim"
+  # That this can be told from a planned stop, which the next test is about:
+  until_true 5 grep -q "\"link down\",\"peer\":$victim" "$CLUSTER/node-$((victim % 3 + 1)).log"
+  [ "$(led_until_link_down "$CLUSTER/node-$((victim % 3 + 1)).log" "$victim")" -ge 1 ]
   before=$(lines)
   until_true 5 grows_past $((before + 100))
   load_end
@@ -68,13 +86,16 @@ grows_past() { [ "$(lines)" -gt "$1" ]; }
   verified 100
 }
 
-@test "SIGTERM under load: the node drains within 10 s and no request fails" {
+@test "SIGTERM under load: the node hands its leaderships over, is gone within 10 s, and no request fails" {
   load_begin 5
   victim=$(cluster leader shard:2)
+  witness=$CLUSTER/node-$((victim % 3 + 1)).log
   began=$(date +%s%3N)
   cluster stop "$victim"
   took=$(($(date +%s%3N) - began))
   [ $took -lt 10000 ] || { echo "stopping took $took ms"; return 1; }
+  grep -q '"event":"leader"' "$witness"
+  same 0 "$(led_until_link_down "$witness" "$victim")" "shards that node $victim led until it was gone"
   before=$(lines)
   until_true 5 grows_past $((before + 50))
   cluster start "$victim"
