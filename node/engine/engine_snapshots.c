@@ -132,17 +132,22 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
     return status == STATUS_OK;
 }
 
-static bool take_stored_chunk (struct engine *engine, struct replica *replica)
+static enum status take_stored_chunk (struct engine *engine, struct replica *replica)
 {
     pthread_mutex_lock (&engine->flusher.disk);
     enum status status = store_import_chunk (
         replica->import, bytes_of (replica->incoming + LENGTH_BYTES, replica->incoming_len - LENGTH_BYTES));
     pthread_mutex_unlock (&engine->flusher.disk);
     replica->incoming_len = 0;
-    return status == STATUS_OK;
+    if (status == STATUS_DATA_LOSS) /* the chunk's checksum, not our disk */
+        status = STATUS_INVALID_ARGUMENT;
+    if (status == STATUS_INVALID_ARGUMENT)
+        event_log (EVENT_LOG_WARN, "a snapshot's content is damaged where it comes from: refused",
+            event_log_u64 ("shard", replica->shard));
+    return status;
 }
 
-static bool take_chunk (void *context, uint32_t shard, struct bytes data)
+static enum status take_chunk (void *context, uint32_t shard, struct bytes data)
 {
     struct engine *engine = context;
     struct replica *replica = engine_replica (engine, shard);
@@ -155,16 +160,19 @@ static bool take_chunk (void *context, uint32_t shard, struct bytes data)
         if (replica->incoming_len >= LENGTH_BYTES) {
             want += bytes_get_u32 (replica->incoming);
             if (want <= LENGTH_BYTES || want > INCOMING_BYTES_MAX + LENGTH_BYTES)
-                return false;
+                return STATUS_INVALID_ARGUMENT;
         }
         size_t part = want - replica->incoming_len < data.len ? want - replica->incoming_len : data.len;
         memcpy (replica->incoming + replica->incoming_len, data.data, part);
         replica->incoming_len += part;
         data = bytes_of (data.data + part, data.len - part);
-        if (want > LENGTH_BYTES && replica->incoming_len == want && !take_stored_chunk (engine, replica))
-            return false;
+        if (want > LENGTH_BYTES && replica->incoming_len == want) {
+            enum status status = take_stored_chunk (engine, replica);
+            if (status != STATUS_OK)
+                return status;
+        }
     }
-    return true;
+    return STATUS_OK;
 }
 
 static void end_import (struct engine *engine, struct replica *replica)

@@ -47,7 +47,7 @@ struct snapshot_ack;
 #define SHARD_SCRATCH_BYTES (4 * 1024 * 1024)
 
 /* Where snapshots come from. In the engine a RocksDB snapshot, in test/sim a copy of the map. Calls never block for
- * long: one chunk at a time. All return false when the disk failed. */
+ * long: one chunk at a time. Where a bool is returned, false says that the disk failed. */
 struct shard_snapshot_ops {
     /* Freezes a state that contains everything applied up to *index (whose entry had *term) and nothing later: the last
      * written-back one will do, as long as the log was not compacted beyond it. */
@@ -58,7 +58,8 @@ struct shard_snapshot_ops {
 
     /* Receives one under a new generation; the present state stays live until finish. */
     bool (*begin) (void *context, uint32_t shard, uint64_t replica, uint64_t index, uint64_t term);
-    bool (*chunk) (void *context, uint32_t shard, struct bytes data);
+    /* INVALID_ARGUMENT: the sender's stream makes no sense, the transfer is given up; any other failure: the disk. */
+    enum status (*chunk) (void *context, uint32_t shard, struct bytes data);
     /* Makes it live durably: generation, index, term and configuration in one synced batch that is written after every
      * earlier batch of this shard; at a restart they are raft_stored.snapshot_* and configuration. Then the `state` of the
      * shard's configuration reads the new generation. */

@@ -119,7 +119,13 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         ack_emit (self, chunk, in->next, true, false);
         return;
     }
-    if (!self->snapshot_ops->chunk (self->snapshot_context, self->shard, chunk->data)) {
+    enum status status = self->snapshot_ops->chunk (self->snapshot_context, self->shard, chunk->data);
+    if (status == STATUS_INVALID_ARGUMENT) { /* damaged where it came from: no reason to end this process */
+        receive_abort (self);
+        ack_emit (self, chunk, 0, false, false);
+        return;
+    }
+    if (status != STATUS_OK) {
         shard_fail (self, "a snapshot's chunk could not be stored");
         return;
     }

@@ -117,12 +117,12 @@ static bool import_begin (void *context, uint32_t shard, uint64_t replica, uint6
     return true;
 }
 
-static bool import_chunk (void *context, uint32_t shard, struct bytes data)
+static enum status import_chunk (void *context, uint32_t shard, struct bytes data)
 {
     struct sim_shard *self = context;
     maitre_assert (self->receiving && shard == self->replica->shard);
     image_put (&self->incoming, data.data, data.len);
-    return true;
+    return STATUS_OK;
 }
 
 static void import_abort (void *context, uint32_t shard)
@@ -217,9 +217,4 @@ void sim_shard_close (struct sim_replica *replica)
 uint64_t sim_shard_deadline_ms (const struct sim_replica *replica)
 {
     return shard_deadline_ms (replica->shard_core->core);
-}
-
-bool sim_shard_leads (const struct sim_replica *replica)
-{
-    return shard_leads (replica->shard_core->core);
 }

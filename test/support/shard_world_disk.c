@@ -297,14 +297,18 @@ static bool import_begin (void *context, uint32_t shard, uint64_t replica, uint6
     return true;
 }
 
-static bool import_chunk (void *context, uint32_t shard, struct bytes data)
+static enum status import_chunk (void *context, uint32_t shard, struct bytes data)
 {
     struct shard_world_node *node = context;
     maitre_assert (shard == WORLD_SHARD && node->receiving);
     if (node->world->fail_chunk)
-        return false;
+        return STATUS_INTERNAL;
+    if (node->world->refuse_chunks > 0) {
+        node->world->refuse_chunks--;
+        return STATUS_INVALID_ARGUMENT;
+    }
     image_put (&node->incoming, data.data, data.len);
-    return true;
+    return STATUS_OK;
 }
 
 static void import_abort (void *context, uint32_t shard)
