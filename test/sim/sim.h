@@ -284,7 +284,6 @@ void sim_shard_open (
 void sim_shard_close (struct sim_replica *replica);
 bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms);
 uint64_t sim_shard_deadline_ms (const struct sim_replica *replica);
-bool sim_shard_leads (const struct sim_replica *replica);
 void sim_shard_ask (struct sim *sim, uint64_t client);
 void sim_shard_lost (struct sim *sim, uint64_t token);
 /* Steps a client's call into its replica, within a turn. */
