@@ -14,7 +14,7 @@ void *arena_alloc (struct arena *arena, size_t size)
 {
     maitre_assert (arena->used <= arena->size);
     /* The buffer itself may be unaligned, so it is the address that is rounded up, not the offset. */
-    size_t padding = -(uintptr_t)(arena->base + arena->used) & (ARENA_ALIGNMENT - 1);
+    size_t padding = -(uintptr_t) (arena->base + arena->used) & (ARENA_ALIGNMENT - 1);
     size_t left = arena->size - arena->used;
     if (arena->base == NULL || padding > left || size > left - padding)
         return NULL;

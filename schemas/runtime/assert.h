@@ -8,6 +8,6 @@
 /* Writes one line to standard error and aborts. Never returns. */
 __attribute__ ((noreturn, cold)) void maitre_assert_failed (const char *condition, const char *file, int line);
 
-#define maitre_assert(condition) ((condition) ? (void)0 : maitre_assert_failed (#condition, __FILE__, __LINE__))
+#define maitre_assert(condition) ((condition) ? (void) 0 : maitre_assert_failed (#condition, __FILE__, __LINE__))
 
 #endif

@@ -31,7 +31,7 @@ static inline enum status wrote (struct encoder *encoder, size_t len)
 
 static inline size_t room (const struct encoder *encoder)
 {
-    return (size_t)(encoder->end - encoder->at);
+    return (size_t) (encoder->end - encoder->at);
 }
 
 static enum status encode_run (struct encoder *encoder, bool text, struct bytes run)
@@ -65,34 +65,34 @@ static enum status encode_uint (struct encoder *encoder, uint64_t value)
 
 static enum status encode_int (struct encoder *encoder, const struct codec_field *field, int64_t value)
 {
-    if (value < (int64_t)field->min || value > (int64_t)field->max)
+    if (value < (int64_t) field->min || value > (int64_t) field->max)
         return refuse (encoder, field->expected);
     if (value >= 0)
-        return encode_uint (encoder, (uint64_t)value);
-    return wrote (encoder, cbor_encode_negint (~(uint64_t)value, encoder->at, room (encoder)));
+        return encode_uint (encoder, (uint64_t) value);
+    return wrote (encoder, cbor_encode_negint (~(uint64_t) value, encoder->at, room (encoder)));
 }
 
 /* One value of the field's kind: the field itself, or an element of its array. */
 static enum status encode_value (struct encoder *encoder, const struct codec_field *field, const uint8_t *value)
 {
-    switch ((enum codec_kind)field->kind) {
+    switch ((enum codec_kind) field->kind) {
     case CODEC_UINT: {
-        uint64_t number = *(const uint64_t *)value;
+        uint64_t number = *(const uint64_t *) value;
         if (number < field->min || number > field->max)
             return refuse (encoder, field->expected);
         return encode_uint (encoder, number);
     }
     case CODEC_ENUM:
-        if (!codec_enum_has (field, *(const uint64_t *)value))
+        if (!codec_enum_has (field, *(const uint64_t *) value))
             return refuse (encoder, field->expected);
-        return encode_uint (encoder, *(const uint64_t *)value);
+        return encode_uint (encoder, *(const uint64_t *) value);
     case CODEC_INT:
-        return encode_int (encoder, field, *(const int64_t *)value);
+        return encode_int (encoder, field, *(const int64_t *) value);
     case CODEC_BOOL:
-        return wrote (encoder, cbor_encode_bool (*(const bool *)value, encoder->at, room (encoder)));
+        return wrote (encoder, cbor_encode_bool (*(const bool *) value, encoder->at, room (encoder)));
     case CODEC_BYTES:
     case CODEC_TEXT:
-        return encode_string (encoder, field, (const struct bytes *)value);
+        return encode_string (encoder, field, (const struct bytes *) value);
     case CODEC_ID:
         return encode_run (encoder, false, bytes_of (value, ID_SIZE));
     case CODEC_MAP:
@@ -104,8 +104,8 @@ static enum status encode_value (struct encoder *encoder, const struct codec_fie
 
 static enum status encode_array (struct encoder *encoder, const struct codec_field *field, const uint8_t *value)
 {
-    const uint8_t *elements = *(const uint8_t *const *)(value + field->offset);
-    size_t count = *(const size_t *)(value + field->count_offset);
+    const uint8_t *elements = *(const uint8_t *const *) (value + field->offset);
+    size_t count = *(const size_t *) (value + field->count_offset);
     if (count < field->count_min || count > field->count_max)
         return refuse (encoder, field->count_expected);
     enum status status = wrote (encoder, cbor_encode_array_start (count, encoder->at, room (encoder)));
@@ -135,7 +135,7 @@ static inline bool is_written (const struct codec_field *field, const uint8_t *v
 {
     if (redact && field->secret)
         return false;
-    return !field->optional || *(const bool *)(value + field->has_offset);
+    return !field->optional || *(const bool *) (value + field->has_offset);
 }
 
 static enum status encode_map (struct encoder *encoder, const struct codec_type *type, const uint8_t *value)
@@ -171,7 +171,7 @@ static enum status encode (const struct codec_type *type, const void *value, boo
     encoder.path.count = 0;
     enum status status = encode_map (&encoder, type, value);
     if (status == STATUS_OK)
-        *out = bytes_of (buffer, (size_t)(encoder.at - buffer));
+        *out = bytes_of (buffer, (size_t) (encoder.at - buffer));
     return status;
 }
 
@@ -215,7 +215,7 @@ enum status codec_fingerprint (const struct codec_type *type, const void *value,
         enum status status = encode_field (&encoder, field, value);
         if (status != STATUS_OK)
             return status;
-        struct bytes encoded = bytes_of (scratch, (size_t)(encoder.at - scratch));
+        struct bytes encoded = bytes_of (scratch, (size_t) (encoder.at - scratch));
         /* Records keep these for ever: neither the hash nor its seed may change. */
         prints[count++] = (struct codec_print){.key = field->key, .hash = checksum64 (field->key, encoded)};
     }

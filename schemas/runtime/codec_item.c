@@ -104,24 +104,24 @@ static void on_bool (void *context, bool value)
 
 static void on_other (void *context)
 {
-    ((struct codec_item *)context)->kind = CODEC_ITEM_OTHER;
+    ((struct codec_item *) context)->kind = CODEC_ITEM_OTHER;
 }
 
 static void on_float (void *context, float value)
 {
-    (void)value;
+    (void) value;
     on_other (context);
 }
 
 static void on_double (void *context, double value)
 {
-    (void)value;
+    (void) value;
     on_other (context);
 }
 
 static void on_indefinite (void *context)
 {
-    ((struct codec_item *)context)->kind = CODEC_ITEM_INDEFINITE;
+    ((struct codec_item *) context)->kind = CODEC_ITEM_INDEFINITE;
 }
 
 static const struct cbor_callbacks callbacks = {
@@ -158,7 +158,7 @@ static size_t shortest_head (uint64_t value)
 
 const char *codec_item_read (const uint8_t **at, const uint8_t *end, struct codec_item *item)
 {
-    size_t left = (size_t)(end - *at);
+    size_t left = (size_t) (end - *at);
     if (left == 0)
         return "is cut short";
     struct cbor_decoder_result result = cbor_stream_decode (*at, left, &callbacks, item);
@@ -167,7 +167,7 @@ const char *codec_item_read (const uint8_t **at, const uint8_t *end, struct code
     if (item->kind == CODEC_ITEM_INDEFINITE)
         return "has an indefinite length: only definite lengths are read";
     bool string = item->kind == CODEC_ITEM_BYTES || item->kind == CODEC_ITEM_TEXT;
-    size_t head = result.read - (string ? (size_t)item->value : 0);
+    size_t head = result.read - (string ? (size_t) item->value : 0);
     item->shortest = item->kind >= CODEC_ITEM_BOOL || head == shortest_head (item->value);
     *at += result.read;
     return NULL;
@@ -189,12 +189,12 @@ const char *codec_item_skip (const uint8_t **at, const uint8_t *end)
         if (item.kind == CODEC_ITEM_TAG)
             continue; /* the value it tags is the one that was still to come */
         open[depth - 1]--;
-        if (item.kind == CODEC_ITEM_TEXT && !codec_utf8_valid (bytes_of (item.data, (size_t)item.value)))
+        if (item.kind == CODEC_ITEM_TEXT && !codec_utf8_valid (bytes_of (item.data, (size_t) item.value)))
             return "is not valid UTF-8";
         if (item.kind != CODEC_ITEM_ARRAY && item.kind != CODEC_ITEM_MAP)
             continue;
         /* Every value takes a byte at least: a count above what is left is a lie, and must not overflow below. */
-        if (item.value > (uint64_t)(end - *at))
+        if (item.value > (uint64_t) (end - *at))
             return "is cut short";
         if (depth == CODEC_SKIP_DEPTH_MAX)
             return "is nested too deep";
@@ -220,7 +220,7 @@ static size_t append_index (char *out, size_t len, size_t index)
     digits[--at] = '\0';
     digits[--at] = ']';
     do {
-        digits[--at] = (char)('0' + index % 10);
+        digits[--at] = (char) ('0' + index % 10);
         index /= 10;
     } while (index > 0);
     digits[--at] = '[';

@@ -7,8 +7,8 @@
 
 static void put_u48 (uint8_t *out, uint64_t value)
 {
-    bytes_put_u16 (out, (uint16_t)(value >> 32));
-    bytes_put_u32 (out + 2, (uint32_t)value);
+    bytes_put_u16 (out, (uint16_t) (value >> 32));
+    bytes_put_u32 (out + 2, (uint32_t) value);
 }
 
 struct id id_make (uint64_t time_ms, uint32_t hash, uint64_t random48)
@@ -22,7 +22,7 @@ struct id id_make (uint64_t time_ms, uint32_t hash, uint64_t random48)
 
 uint64_t id_time_ms (const struct id *id)
 {
-    return ((uint64_t)bytes_get_u16 (id->b) << 32) | bytes_get_u32 (id->b + 2);
+    return ((uint64_t) bytes_get_u16 (id->b) << 32) | bytes_get_u32 (id->b + 2);
 }
 
 uint32_t id_hash (const struct id *id)
@@ -82,7 +82,7 @@ enum status id_parse (struct bytes text, struct id *id)
         int low = hex_digit (text.data[2 * i + 1]);
         if (high < 0 || low < 0)
             return STATUS_INVALID_ARGUMENT;
-        parsed.b[i] = (uint8_t)(high * 16 + low);
+        parsed.b[i] = (uint8_t) (high * 16 + low);
     }
     *id = parsed;
     return STATUS_OK;
@@ -108,7 +108,7 @@ enum status login_normalise (struct bytes login, uint8_t buffer[LOGIN_LEN_MAX], 
         /* An invisible character would let two users look alike on every screen. */
         if (c < 0x20 || c == 0x7f)
             return STATUS_INVALID_ARGUMENT;
-        buffer[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+        buffer[i] = c >= 'A' && c <= 'Z' ? (uint8_t) (c + ('a' - 'A')) : c;
     }
     *normalised = bytes_of (buffer, len);
     return STATUS_OK;

@@ -24,16 +24,16 @@ enum status method_routing_hash (const struct method *method, const void *reques
     for (size_t i = 0; i < method->route_steps_count; i++) {
         maitre_assert (type != NULL && method->route_steps[i] < type->field_count);
         const struct codec_field *field = &type->fields[method->route_steps[i]];
-        if (field->optional && !*(const bool *)(value + field->has_offset))
+        if (field->optional && !*(const bool *) (value + field->has_offset))
             return STATUS_INVALID_ARGUMENT;
-        if (field->array && *(const size_t *)(value + field->count_offset) == 0)
+        if (field->array && *(const size_t *) (value + field->count_offset) == 0)
             return STATUS_INVALID_ARGUMENT;
-        value = field->array ? *(const uint8_t *const *)(value + field->offset) : value + field->offset;
+        value = field->array ? *(const uint8_t *const *) (value + field->offset) : value + field->offset;
         type = field->type;
     }
     if (method->route == ROUTE_LOGIN)
-        return hash_login (*(const struct bytes *)value, hash);
-    *hash = id_hash ((const struct id *)value);
+        return hash_login (*(const struct bytes *) value, hash);
+    *hash = id_hash ((const struct id *) value);
     return STATUS_OK;
 }
 

@@ -50,7 +50,7 @@ static void sip_init (struct siphash *s, uint64_t key0, uint64_t key1)
 static void sip_update (struct siphash *s, struct bytes data)
 {
     for (size_t i = 0; i < data.len; i++) {
-        s->word |= (uint64_t)data.data[i] << (8 * (s->len & 7));
+        s->word |= (uint64_t) data.data[i] << (8 * (s->len & 7));
         s->len++;
         if ((s->len & 7) == 0) {
             sip_word (s, s->word);
@@ -84,7 +84,7 @@ uint64_t siphash24 (uint64_t key0, uint64_t key1, struct bytes data)
 
 static uint32_t placed (struct bytes prefix, struct bytes data)
 {
-    return (uint32_t)siphash24_joined (0, 0, prefix, data);
+    return (uint32_t) siphash24_joined (0, 0, prefix, data);
 }
 
 uint32_t placement_hash_group (struct bytes group)

@@ -22,6 +22,6 @@ static const char *const names[STATUS_COUNT] = {
 
 const char *status_name (enum status status)
 {
-    int index = (int)status;
+    int index = (int) status;
     return index >= 0 && index < STATUS_COUNT ? names[index] : "INVALID_STATUS";
 }

@@ -13,7 +13,7 @@ static double now_ns (void)
 {
     struct timespec time;
     clock_gettime (CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+    return (double) time.tv_sec * 1e9 + (double) time.tv_nsec;
 }
 
 static void must (enum status status)
@@ -58,7 +58,7 @@ static void run_checksum (void)
     for (int i = 0; i < 10000; i++)
         sum = checksum64 (sum, bytes_of (data, sizeof data));
     double took = now_ns () - start;
-    printf ("checksum64       %.1f GB/s (%016llx)\n", 10000.0 * sizeof data / took, (unsigned long long)sum);
+    printf ("checksum64       %.1f GB/s (%016llx)\n", 10000.0 * sizeof data / took, (unsigned long long) sum);
 }
 
 int main (void)

@@ -40,7 +40,7 @@ static inline uint64_t codec_random_in (struct codec_random *random, uint64_t mi
 static inline size_t codec_random_length (struct codec_random *random, uint64_t min, uint64_t max)
 {
     uint64_t top = max < random->length_max ? max : random->length_max;
-    return (size_t)codec_random_in (random, min, top < min ? min : top);
+    return (size_t) codec_random_in (random, min, top < min ? min : top);
 }
 
 static inline void codec_random_map (struct codec_random *random, const struct codec_type *type, uint8_t *value);
@@ -59,7 +59,7 @@ static inline struct bytes codec_random_run (struct codec_random *random, const 
         if (field->kind == CODEC_TEXT)
             memcpy (run + i, character, size);
         else
-            run[i] = (uint8_t)codec_random_next (random);
+            run[i] = (uint8_t) codec_random_next (random);
         i += size;
     }
     return bytes_of (run, len);
@@ -67,26 +67,26 @@ static inline struct bytes codec_random_run (struct codec_random *random, const 
 
 static inline void codec_random_value (struct codec_random *random, const struct codec_field *field, uint8_t *value)
 {
-    switch ((enum codec_kind)field->kind) {
+    switch ((enum codec_kind) field->kind) {
     case CODEC_UINT:
-        *(uint64_t *)value = codec_random_in (random, field->min, field->max);
+        *(uint64_t *) value = codec_random_in (random, field->min, field->max);
         break;
     case CODEC_INT:
-        *(int64_t *)value = (int64_t)codec_random_in (random, field->min, field->max);
+        *(int64_t *) value = (int64_t) codec_random_in (random, field->min, field->max);
         break;
     case CODEC_ENUM:
-        *(uint64_t *)value = field->enumeration->values[codec_random_next (random) % field->enumeration->count].value;
+        *(uint64_t *) value = field->enumeration->values[codec_random_next (random) % field->enumeration->count].value;
         break;
     case CODEC_BOOL:
-        *(bool *)value = codec_random_next (random) % 2 != 0;
+        *(bool *) value = codec_random_next (random) % 2 != 0;
         break;
     case CODEC_BYTES:
     case CODEC_TEXT:
-        *(struct bytes *)value = codec_random_run (random, field);
+        *(struct bytes *) value = codec_random_run (random, field);
         break;
     case CODEC_ID:
         for (size_t i = 0; i < ID_SIZE; i++)
-            value[i] = (uint8_t)codec_random_next (random);
+            value[i] = (uint8_t) codec_random_next (random);
         break;
     case CODEC_MAP:
         codec_random_map (random, field->type, value);
@@ -103,7 +103,7 @@ static inline void codec_random_map (struct codec_random *random, const struct c
         if (field->optional && codec_random_next (random) % 3 == 0)
             continue;
         if (field->optional)
-            *(bool *)(value + field->has_offset) = true;
+            *(bool *) (value + field->has_offset) = true;
         if (!field->array) {
             codec_random_value (random, field, value + field->offset);
             continue;
@@ -114,8 +114,8 @@ static inline void codec_random_map (struct codec_random *random, const struct c
         memset (elements, 0, count * field->element_size);
         for (size_t j = 0; j < count; j++)
             codec_random_value (random, field, elements + j * field->element_size);
-        *(uint8_t **)(value + field->offset) = elements;
-        *(size_t *)(value + field->count_offset) = count;
+        *(uint8_t **) (value + field->offset) = elements;
+        *(size_t *) (value + field->count_offset) = count;
     }
 }
 

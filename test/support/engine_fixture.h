@@ -3,12 +3,14 @@
 #define MAITRED_TEST_SUPPORT_ENGINE_FIXTURE_H
 
 #include <arpa/inet.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,6 +159,40 @@ static inline void fixture_close (struct fixture *fixture)
     }
     snprintf (command, sizeof command, "rm -rf %s", fixture->dir);
     assert_int_equal (system (command), 0);
+}
+
+static inline void fixture_rot (const char *path)
+{
+    FILE *file = fopen (path, "r+");
+    assert_non_null (file);
+    assert_int_equal (fseek (file, 30, SEEK_SET), 0);
+    int byte = fgetc (file);
+    assert_int_equal (fseek (file, 30, SEEK_SET), 0);
+    assert_int_equal (fputc (byte ^ 4, file), byte ^ 4);
+    fclose (file);
+}
+
+/* Flips a bit in the first block of a down node's largest state file, which holds data, or of all, some of which begin
+ * with what must be read to open the database at all. */
+static inline void fixture_rot_state (const struct fixture *fixture, uint32_t node, bool all)
+{
+    char path[160];
+    glob_t found;
+    snprintf (path, sizeof path, "%s/data-%u/state/*.sst", fixture->dir, node);
+    assert_int_equal (glob (path, 0, NULL, &found), 0);
+    size_t largest = 0;
+    off_t most = 0;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct stat status;
+        assert_int_equal (stat (found.gl_pathv[i], &status), 0);
+        largest = status.st_size > most ? i : largest;
+        most = status.st_size > most ? status.st_size : most;
+        if (all)
+            fixture_rot (found.gl_pathv[i]);
+    }
+    if (!all)
+        fixture_rot (found.gl_pathv[largest]);
+    globfree (&found);
 }
 
 /* ---- calls */

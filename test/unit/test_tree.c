@@ -48,10 +48,10 @@ static struct model_key *model_new (uint64_t *seed, size_t *n)
     for (size_t i = 1; i < MODEL_KEYS; i++) {
         struct model_key *row = &rows[i];
         size_t shared = next_random (seed) % 4 * 10;
-        memset (row->key, (int)(next_random (seed) % 3), shared);
+        memset (row->key, (int) (next_random (seed) % 3), shared);
         row->key_len = shared + next_random (seed) % (sizeof row->key - shared - 8);
         for (size_t k = shared; k < row->key_len; k++)
-            row->key[k] = (uint8_t)(next_random (seed) % (i % 2 == 0 ? 3 : 256));
+            row->key[k] = (uint8_t) (next_random (seed) % (i % 2 == 0 ? 3 : 256));
     }
     qsort (rows, MODEL_KEYS, sizeof *rows, model_order);
     *n = 0;
@@ -90,7 +90,7 @@ static void put (struct tree *tree, struct model_key *row, uint64_t *seed)
 {
     bool made;
     row->value_len = next_random (seed) % sizeof row->value;
-    memset (row->value, (int)next_random (seed), row->value_len);
+    memset (row->value, (int) next_random (seed), row->value_len);
     struct tree_entry *entry = tree_insert (tree, model_key (row), next_random (seed) % 64, &made);
     assert_non_null (entry);
     assert_int_equal (made, !row->there);
@@ -100,7 +100,7 @@ static void put (struct tree *tree, struct model_key *row, uint64_t *seed)
 
 static void test_tree__agrees_with_a_sorted_array (void **state)
 {
-    (void)state;
+    (void) state;
     for (uint64_t round = 1; round <= 6; round++) {
         uint64_t seed = round * 7919;
         size_t n;
@@ -135,7 +135,7 @@ static void test_tree__agrees_with_a_sorted_array (void **state)
 
 static void test_tree__seek_stands_before_the_key_or_its_successor (void **state)
 {
-    (void)state;
+    (void) state;
     uint64_t seed = 42;
     size_t n;
     struct model_key *rows = model_new (&seed, &n);
@@ -161,7 +161,7 @@ static void test_tree__seek_stands_before_the_key_or_its_successor (void **state
 
 static void test_tree__ascending_inserts_fill_and_descending_ones_hold (void **state)
 {
-    (void)state;
+    (void) state;
     for (int descending = 0; descending < 2; descending++) {
         struct tree *tree = tree_new ();
         bool made;
@@ -176,7 +176,7 @@ static void test_tree__ascending_inserts_fill_and_descending_ones_hold (void **s
         /* Out again in another order, through every kind of join and balance of a tree of three levels. */
         for (uint32_t i = 0; i < 50000; i++) {
             uint8_t key[16] = "booking/";
-            bytes_put_u32 (key + 8, (uint32_t)((uint64_t)i * 48611 % 50000) + (uint32_t)descending);
+            bytes_put_u32 (key + 8, (uint32_t) ((uint64_t) i * 48611 % 50000) + (uint32_t) descending);
             assert_true (tree_remove (tree, bytes_of (key, sizeof key)));
             if (i % 5000 == 0)
                 tree_check (tree);
@@ -188,7 +188,7 @@ static void test_tree__ascending_inserts_fill_and_descending_ones_hold (void **s
 
 static void test_tree__entries_stay_where_they_are (void **state)
 {
-    (void)state;
+    (void) state;
     struct tree *tree = tree_new ();
     bool made;
     struct tree_entry *kept = tree_insert (tree, BYTES_LITERAL ("m"), 4, &made);

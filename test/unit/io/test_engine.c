@@ -305,6 +305,27 @@ static void test_engine__what_is_pinned_is_never_dropped_silently (void **state)
     fixture_close (&fixture);
 }
 
+static void test_engine__rotten_state_that_nobody_else_has_is_refused (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 1, 1);
+    fixture.nodes[1].config.limits.flush_ms = 20;
+    fixture_start (&fixture, 1);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    for (uint64_t bucket = 0; bucket < 30; bucket++) {
+        book (&offer, bucket, STATUS_OK);
+        zmq_poll (NULL, 0, 5); /* write-backs, until the log is cut */
+    }
+    fixture_stop (&fixture, 1, true);
+    fixture_rot_state (&fixture, 1, false);
+    refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "no other node has it");
+    fixture_rot_state (&fixture, 1, false); /* the same bits back: nothing was changed */
+    fixture_start (&fixture, 1);
+    for (uint64_t bucket = 0; bucket < 30; bucket++)
+        book (&offer, bucket, STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
 static bool serving (uint32_t node)
 {
     struct health_request health = {0};
@@ -451,6 +472,7 @@ int main (void)
         cmocka_unit_test (test_engine__refuses_what_it_cannot_start_with),
         cmocka_unit_test (test_engine__what_places_data_is_pinned),
         cmocka_unit_test (test_engine__what_is_pinned_is_never_dropped_silently),
+        cmocka_unit_test (test_engine__rotten_state_that_nobody_else_has_is_refused),
         cmocka_unit_test (test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads),
         cmocka_unit_test (test_engine__more_calls_than_the_table_holds_are_told_to_slow_down),
         cmocka_unit_test (test_engine__metrics_and_probes_over_http),

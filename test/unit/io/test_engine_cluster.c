@@ -236,6 +236,8 @@ static void test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one 
     fixture_close (&fixture);
 }
 
+static uint64_t suspects; /* as of the last shards_seen */
+
 static void shards_seen (uint32_t node, uint64_t *leaderless, uint64_t *led, bool *healthy)
 {
     static uint8_t memory[64 * 1024];
@@ -249,9 +251,11 @@ static void shards_seen (uint32_t node, uint64_t *leaderless, uint64_t *led, boo
         STATUS_OK);
     *leaderless = status.leaderless;
     *healthy = status.has_healthy && status.healthy;
-    *led = 0;
-    for (size_t i = 0; i < status.shards_count; i++)
+    *led = suspects = 0;
+    for (size_t i = 0; i < status.shards_count; i++) {
         *led += status.shards[i].leader != 0;
+        suspects += status.shards[i].has_suspect && status.shards[i].suspect;
+    }
 }
 
 static void test_engine_cluster__without_a_majority_no_leader_is_named (void **state)
@@ -280,6 +284,57 @@ static void test_engine_cluster__without_a_majority_no_leader_is_named (void **s
     fixture_close (&fixture);
 }
 
+static void lead (uint32_t shard, uint32_t node)
+{
+    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    while (leader_of (node, shard) != node) {
+        assert_true (fixture_mono_ms () < until);
+        fixture_call (&fixture, 1, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
+    }
+}
+
+static void test_engine_cluster__rotten_state_is_mended_by_the_others (void **state)
+{
+    (void) state;
+    uint64_t leaderless, led, booked = 0;
+    bool healthy;
+    fixture_init (&fixture, 3, 1);
+    for (uint32_t node = 1; node <= 3; node++)
+        fixture.nodes[node].config.limits.flush_ms = 20;
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    for (; booked < 200; booked++) /* many write-backs: the logs are cut */
+        assert_int_equal (book (1 + (uint32_t) booked % 3, &offer, booked), STATUS_OK);
+    for (int round = 0; round < 2; round++) {
+        fixture_stop (&fixture, 3, true);
+        fixture_rot_state (&fixture, 3, round == 1);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal (book (1, &offer, booked++), STATUS_OK);
+        fixture_start (&fixture, 3);
+        shards_seen (3, &leaderless, &led, &healthy);
+        assert_int_not_equal (suspects, 0);
+        uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+        while (suspects > 0) {
+            assert_true (fixture_mono_ms () < until);
+            shards_seen (3, &leaderless, &led, &healthy);
+        }
+    }
+    lead (1, 3);
+    for (uint64_t bucket = 0; bucket < booked; bucket++)
+        assert_int_equal (book (3, &offer, bucket), STATUS_FAILED_PRECONDITION);
+    /* It counts again: with node 1 gone it is half of the majority. */
+    fixture_stop (&fixture, 1, true);
+    assert_int_equal (book (3, &offer, booked), STATUS_OK);
+    /* Nothing rotten is left that a compaction could meet. */
+    fixture_stop (&fixture, 3, true);
+    fixture_start (&fixture, 3);
+    shards_seen (3, &leaderless, &led, &healthy);
+    assert_int_equal (suspects, 0);
+    assert_int_equal (book (3, &offer, booked), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
 int main (void)
 {
     event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
@@ -291,6 +346,7 @@ int main (void)
         cmocka_unit_test (test_engine_cluster__lists_merge_all_shards_page_by_page),
         cmocka_unit_test (test_engine_cluster__a_node_far_behind_is_filled_by_snapshots),
         cmocka_unit_test (test_engine_cluster__without_a_majority_no_leader_is_named),
+        cmocka_unit_test (test_engine_cluster__rotten_state_is_mended_by_the_others),
         cmocka_unit_test (test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
