@@ -247,8 +247,10 @@ void engine_flush_completed (struct engine *engine)
     pthread_mutex_unlock (&flusher->lock);
     if (!done)
         return;
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
+        engine_state_failed (engine);
         engine_halt (engine, "the state database could not be written: %s", flusher->error.text);
+    }
     if (!round)
         return;
     engine->counters.flushes++;

@@ -377,6 +377,7 @@ void engine_replica_bind_state (struct replica *replica);
 /* engine_recover.c */
 bool engine_recover (struct engine *engine, struct engine_error *error);
 void engine_replicas_close (struct engine *engine);
+void engine_state_failed (struct engine *engine); /* the next start mends the state database */
 
 /* engine_shape.c: false: error tells what was changed. A folder without a shape is not *pinned. */
 bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_error *error);

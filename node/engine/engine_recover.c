@@ -1,4 +1,5 @@
 /* The start: placements from the written configuration, replicas from the disk or founded for the first time. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/engine/engine_internal.h"
@@ -6,7 +7,11 @@
 /* What the log gave for one replica, until its core is made. */
 struct found {
     struct store_replica row;
+    char damage[160]; /* what row.damage says, or why its state cannot be loaded; "" */
+    bool unreadable;  /* the latter */
+    bool suspect;     /* it may have forgotten something */
     uint8_t *config;
+    struct table *table;
     struct raft_entry *entries;
     size_t entries_count, entries_size;
 };
@@ -126,6 +131,8 @@ static void note_replica (void *argument, const struct store_replica *row)
     if (row->config.len > 0)
         memcpy (found->config, row->config.data, row->config.len);
     found->row.config.data = found->config;
+    if (row->damage != NULL)
+        snprintf (found->damage, sizeof found->damage, "%s", row->damage);
 }
 
 static void note_entry (void *argument, uint32_t shard, uint64_t replica, const struct store_entry *from)
@@ -158,6 +165,7 @@ static void free_found (struct found *found, uint32_t count)
             free ((void *) (uintptr_t) found[shard].entries[i].payload.data);
         free (found[shard].entries);
         free (found[shard].config);
+        table_destroy (&found[shard].table);
     }
     free (found);
 }
@@ -169,8 +177,10 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
 {
     struct store_replica *row = &found->row;
     struct store_error why = {.text = "out of memory"};
-    event_log (EVENT_LOG_ERROR, "state is damaged: the replica is emptied and filled by its leader",
-        event_log_u64 ("shard", row->shard), event_log_text ("why", row->damage));
+    struct raft_configuration members;
+    uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
+    first_configuration (engine, row->shard, &members); /* as when it was founded; what came later comes with the log */
+    size_t len = raft_configuration_encode (&members, config);
     struct store_turn *turn = store_turn_new (engine->store);
     uint32_t generation = 0;
     enum status status = turn == NULL ? STATUS_RESOURCE_EXHAUSTED
@@ -178,21 +188,142 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
     if (status == STATUS_OK)
         status = store_state_fresh (engine->store, row->shard, row->replica, &generation, &why);
     if (status == STATUS_OK)
-        status = store_turn_install (turn, row->shard, row->replica, generation, 0, 0, bytes_of (NULL, 0), false);
+        status = store_turn_install (turn, row->shard, row->replica, generation, 0, 0, bytes_of (config, len), false);
     if (status == STATUS_OK)
         status = store_turn_commit (turn, &why);
     store_turn_destroy (&turn);
-    if (status != STATUS_OK)
+    uint8_t *copy = status == STATUS_OK ? malloc (len + 1) : NULL;
+    if (copy == NULL)
         return engine_fail (
             error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s", row->shard, why.text);
+    memcpy (copy, config, len);
+    free (found->config);
+    found->config = copy;
+    row->config = bytes_of (copy, len);
     row->generation = generation;
     row->compact_index = row->compact_term = row->applied_index = row->applied_term = 0;
-    row->config.len = 0;
     for (size_t i = 0; i < found->entries_count; i++)
         free ((void *) (uintptr_t) found->entries[i].payload.data);
     found->entries_count = 0;
     return true;
 }
+
+static enum status load_table (struct engine *engine, struct found *found)
+{
+    const struct store_replica *row = &found->row;
+    found->table = table_new (engine->store, &engine->budget, row->shard, row->replica, row->generation, false);
+    return found->table == NULL ? STATUS_RESOURCE_EXHAUSTED : table_load_all (found->table);
+}
+
+/* ---- rot in the state database (P9): what of it can be read is kept, the rest is replayed, or filled by leaders */
+
+#define MEND_FILE "mend"
+
+void engine_state_failed (struct engine *engine)
+{
+    enum status status = store_file_put (engine->store, MEND_FILE, BYTES_LITERAL ("1"));
+    (void) status; /* the process ends in any case */
+}
+
+static bool asked_to_mend (struct engine *engine)
+{
+    uint8_t *content = NULL;
+    size_t len = 0;
+    enum status status = store_file_get (engine->store, MEND_FILE, &content, &len);
+    free (content);
+    return status != STATUS_NOT_FOUND && (status != STATUS_OK || len > 0);
+}
+
+static bool unreadable (struct engine *engine, struct found *found, enum status status, struct engine_error *error)
+{
+    if (status == STATUS_DATA_LOSS) {
+        found->unreadable = found->damage[0] == '\0';
+        if (found->unreadable)
+            snprintf (found->damage, sizeof found->damage, "its state cannot be read back from the disk");
+        table_destroy (&found->table);
+        return true;
+    }
+    return engine_fail (error, ENGINE_EXIT_RESOURCES,
+        "shard %u: its state cannot be loaded from %s (%s): check disk and memory", found->row.shard,
+        engine->config.data, status_name (status));
+}
+
+/* Loads what is well. *damaged counts the rest. */
+static bool load_tables (struct recovery *recovery, uint32_t *damaged, bool mend, struct engine_error *error)
+{
+    struct engine *engine = recovery->engine;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        struct found *found = &recovery->found[shard];
+        if (found->row.replica == 0)
+            continue;
+        found->suspect = store_suspect (engine->store, NULL); /* before one that starts over marks the folder */
+        enum status status = STATUS_OK;
+        if (mend) /* not all of it may fit into memory, but all of it must be good */
+            status = store_state_verify (engine->store, shard, found->row.replica, found->row.generation);
+        if (status == STATUS_OK && found->damage[0] == '\0')
+            status = load_table (engine, found);
+        if (status != STATUS_OK && !unreadable (engine, found, status, error))
+            return false;
+        *damaged += found->damage[0] != '\0';
+    }
+    return true;
+}
+
+/* One whose log was never cut is replayed from its first entry; the others start over. */
+static bool repair (struct engine *engine, struct found *found, struct engine_error *error)
+{
+    struct store_replica *row = &found->row;
+    bool replay = found->unreadable && row->compact_index == 0;
+    event_log (EVENT_LOG_WARN,
+        replay ? "state is damaged: it is made again from the log"
+               : "state is damaged: the replica is emptied and filled by its leader",
+        event_log_u64 ("shard", row->shard), event_log_text ("why", found->damage));
+    if (replay)
+        row->applied_index = row->applied_term = 0;
+    else if (!start_over (engine, found, error))
+        return false;
+    found->suspect = found->suspect || !replay;
+    enum status status = load_table (engine, found);
+    return status == STATUS_OK || engine_fail (error, ENGINE_EXIT_RESOURCES,
+                                      "shard %u: its new state cannot be opened (%s): check disk and memory",
+                                      row->shard, status_name (status));
+}
+
+static bool load_states (struct recovery *recovery, struct engine_error *error)
+{
+    struct engine *engine = recovery->engine;
+    struct store_error why;
+    uint32_t damaged = 0;
+    bool mend = asked_to_mend (engine);
+    if (!load_tables (recovery, &damaged, mend, error))
+        return false;
+    if (damaged == 0 && !mend)
+        return true;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        const struct found *found = &recovery->found[shard];
+        bool replay = found->unreadable && found->row.compact_index == 0;
+        if (found->damage[0] != '\0' && !replay && route_map_shard (&engine->map, shard)->replicas_count < 2)
+            return engine_fail (error, ENGINE_EXIT_DAMAGE,
+                "shard %u: %s, and no other node has it: nothing was changed, see \"A disk that is lost or damaged\" "
+                "in "
+                "node/README.md",
+                shard, found->damage);
+    }
+    event_log (EVENT_LOG_WARN, "the state database is made anew from what can be read: check the disk",
+        event_log_u64 ("damaged", damaged));
+    if (store_state_mend (engine->store, &why) != STATUS_OK)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s", why.text);
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        if (recovery->found[shard].damage[0] != '\0' && !repair (engine, &recovery->found[shard], error))
+            return false;
+    }
+    if (mend && store_file_put (engine->store, MEND_FILE, bytes_of (NULL, 0)) != STATUS_OK)
+        return engine_fail (
+            error, ENGINE_EXIT_RESOURCES, "%s: files cannot be written: check the disk", engine->config.data);
+    return true;
+}
+
+/* ---- */
 
 static bool open_core (struct engine *engine, struct replica *replica, const struct found *found, uint64_t session,
     struct engine_error *error)
@@ -243,9 +374,6 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
 
 static bool open_replica (struct engine *engine, struct found *found, uint64_t session, struct engine_error *error)
 {
-    bool damaged = found->row.damage != NULL;
-    if (damaged && !start_over (engine, found, error))
-        return false;
     struct replica *replica = calloc (1, sizeof *replica);
     maitre_assert (replica != NULL);
     engine->replicas[found->row.shard] = replica;
@@ -254,20 +382,15 @@ static bool open_replica (struct engine *engine, struct found *found, uint64_t s
     replica->shard = found->row.shard;
     replica->id = found->row.replica;
     replica->generation = found->row.generation;
-    replica->suspect = damaged || store_suspect (engine->store, NULL);
+    replica->suspect = found->suspect;
     engine->suspects += replica->suspect;
     replica->written = found->row.applied_index;
     replica->compacted = found->row.compact_index;
     /* Staggered, so that the shards' write-backs do not fall on one moment. */
     replica->flushed_ms =
         engine->now_ms + engine->config.limits.flush_ms * replica->shard / (engine->config.shards + 1);
-    replica->table =
-        table_new (engine->store, &engine->budget, replica->shard, replica->id, replica->generation, false);
-    if (replica->table == NULL || table_load_all (replica->table) != STATUS_OK)
-        return engine_fail (error, ENGINE_EXIT_DAMAGE,
-            "shard %u: its state cannot be read: if disk and memory are well, see \"A disk that is lost or damaged\" "
-            "in node/README.md",
-            replica->shard);
+    replica->table = found->table;
+    found->table = NULL;
     engine_replica_bind_state (replica);
     return open_core (engine, replica, found, session, error);
 }
@@ -321,6 +444,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     if (fine && store_incarnation_get (engine->store, &session) != STATUS_OK)
         fine = engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
     session++; /* engine_gossip_open stores it, before anything is sent */
+    fine = fine && load_states (&recovery, error);
     for (uint32_t shard = 0; shard < count && fine; shard++) {
         if (recovery.found[shard].row.replica != 0)
             fine = open_replica (engine, &recovery.found[shard], session, error);

@@ -207,6 +207,8 @@ static void end_turn (struct engine *engine, struct replica *replica)
     struct shard_effects effects;
     replica->stepped = false;
     shard_turn_end (replica->core, engine->now_ms, engine->wall_median_ms, &effects);
+    if (effects.fatal && state_failed (&replica->state))
+        engine_state_failed (engine);
     if (effects.fatal)
         engine_halt (engine, "shard %u: %s", replica->shard, effects.fatal_reason);
     note_suspect (engine, replica, &effects); /* before anybody hears of it: who forgets it again could vote (R12) */

@@ -234,23 +234,33 @@ static bool move_aside (const struct folder *folder, const char *aside, const ch
     return moved;
 }
 
-enum status folder_set_aside (struct folder *folder, struct store_error *error)
+static enum status set_aside (struct folder *folder, bool log, struct store_error *error)
 {
-    if (!small_file_exists (folder->dir, "log") && !small_file_exists (folder->dir, "state"))
-        return STATUS_OK;
     char name[32];
     unsigned n = 1;
     do
         snprintf (name, sizeof name, "damaged-%u", n++);
     while (small_file_exists (folder->dir, name));
     char *aside = small_file_path (folder->dir, name);
-    bool moved = aside != NULL && mkdir (aside, 0700) == 0 && move_aside (folder, aside, "log") &&
+    bool moved = aside != NULL && mkdir (aside, 0700) == 0 && (!log || move_aside (folder, aside, "log")) &&
                  move_aside (folder, aside, "state") && small_file_sync_dir (aside) == STATUS_OK &&
                  small_file_sync_dir (folder->dir) == STATUS_OK;
     free (aside);
     return moved ? STATUS_OK
                  : store_fail (error, STATUS_INTERNAL, "cannot set the databases of %s aside: %s", folder->dir,
                        strerror (errno));
+}
+
+enum status folder_set_aside (struct folder *folder, struct store_error *error)
+{
+    if (!small_file_exists (folder->dir, "log") && !small_file_exists (folder->dir, "state"))
+        return STATUS_OK;
+    return set_aside (folder, true, error);
+}
+
+enum status folder_set_state_aside (struct folder *folder, struct store_error *error)
+{
+    return small_file_exists (folder->dir, "state") ? set_aside (folder, false, error) : STATUS_OK;
 }
 
 /* The mark without a sync: a disk that refuses syncs may still keep it, and the process may end without a power cut. */

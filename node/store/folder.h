@@ -31,6 +31,9 @@ WARN_UNUSED enum status folder_open (
 /* Sets log/ and state/ aside into damaged-N/ where they exist. INTERNAL. */
 WARN_UNUSED enum status folder_set_aside (struct folder *folder, struct store_error *error);
 
+/* Sets state/ alone aside where it exists. INTERNAL. */
+WARN_UNUSED enum status folder_set_state_aside (struct folder *folder, struct store_error *error);
+
 /* Writes the identity with the given readiness; a new storage id when asked. INTERNAL. */
 WARN_UNUSED enum status folder_set_ready (
     struct folder *folder, bool ready, bool new_storage_id, struct store_error *error);

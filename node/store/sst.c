@@ -101,10 +101,15 @@ enum status sst_put_applied (struct sst *sst, uint32_t shard, uint64_t replica, 
     return sst_put (sst, &key, bytes_of (sealed, len), error);
 }
 
+enum status sst_finish (struct sst *sst, struct store_error *error)
+{
+    return sst->writer == NULL ? STATUS_OK : end_file (sst, error);
+}
+
 enum status sst_ingest (struct sst *sst, struct store_error *error)
 {
     struct store *store = sst->store;
-    enum status status = end_file (sst, error);
+    enum status status = sst_finish (sst, error);
     if (status != STATUS_OK)
         return status;
     char *failed = NULL;

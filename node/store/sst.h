@@ -33,6 +33,9 @@ WARN_UNUSED enum status sst_remove (struct sst *sst, const struct state_key *key
 WARN_UNUSED enum status sst_put_applied (struct sst *sst, uint32_t shard, uint64_t replica, uint32_t generation,
     uint64_t index, uint64_t term, struct store_error *error);
 
+/* Syncs and closes the files, before sst_ingest or within it: nothing more is put. At least one key was. INTERNAL. */
+WARN_UNUSED enum status sst_finish (struct sst *sst, struct store_error *error);
+
 /* Syncs the files and makes them part of the database in one step. DATA_LOSS, INTERNAL. */
 WARN_UNUSED enum status sst_ingest (struct sst *sst, struct store_error *error);
 

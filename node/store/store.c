@@ -54,6 +54,19 @@ static enum status make_dirs (struct store *store, struct store_error *error)
     return small_file_sync_dir (dir);
 }
 
+/* Without its state the log alone cannot tell what the replicas hold (store_replica.damage): they are filled by peers. */
+static enum status open_state (struct store *store, struct store_error *error)
+{
+    bool there = small_file_exists (store->state_dir, "CURRENT");
+    enum status status = there ? database_open_state (store, false, error)
+                               : store_fail (error, STATUS_DATA_LOSS, "%s lost its state database", store->folder.dir);
+    if (status != STATUS_DATA_LOSS || !store->options.state_from_others)
+        return status;
+    database_close (&store->state);
+    status = folder_set_state_aside (&store->folder, error);
+    return status == STATUS_OK ? database_open_state (store, true, error) : status;
+}
+
 static enum status open_databases (struct store *store, bool *created, struct store_error *error)
 {
     *created = !store->folder.ready;
@@ -62,15 +75,16 @@ static enum status open_databases (struct store *store, bool *created, struct st
         if (status != STATUS_OK)
             return status;
         folder_mark (&store->folder, 0);
-    } else if (!small_file_exists (store->log_dir, "CURRENT") || !small_file_exists (store->state_dir, "CURRENT")) {
-        return store_fail (error, STATUS_DATA_LOSS, "%s lost its %s database", store->folder.dir,
-            small_file_exists (store->log_dir, "CURRENT") ? "state" : "log");
+    } else if (store_mend_undo (store, error) != STATUS_OK) {
+        return STATUS_INTERNAL;
+    } else if (!small_file_exists (store->log_dir, "CURRENT")) {
+        return store_fail (error, STATUS_DATA_LOSS, "%s lost its log database", store->folder.dir);
     }
     enum status status = mend_log (store, error);
     if (status == STATUS_OK)
         status = database_open_log (store, *created, error);
     if (status == STATUS_OK)
-        status = database_open_state (store, *created, error);
+        status = *created ? database_open_state (store, true, error) : open_state (store, error);
     if (status == STATUS_OK && *created)
         status = folder_set_ready (&store->folder, true, false, error);
     return status;

@@ -52,6 +52,7 @@ struct store_options {
     size_t state_cache_bytes;        /* 0: 64 MiB of uncompressed blocks */
     uint64_t turn_bytes_max;         /* 0: 64 MiB: a turn refuses more */
     uint64_t compaction_bytes_per_s; /* 0: no limit */
+    bool state_from_others;          /* a state database that does not open is set aside: peers fill an empty one */
     bool background_nice;            /* RocksDB's threads at low CPU priority (process-wide) */
 };
 
@@ -65,7 +66,8 @@ struct store_identity {
 /* Opens `dir`, or makes it (the parent must exist). A torn tail of the log's WAL is cut here; the store is then
  * suspect. *created (may be NULL) tells a folder made by this call. On OK the caller owns *store, until store_close.
  * FAILED_PRECONDITION: in use by another process, another cluster or node, a newer format, a log without an identity.
- * DATA_LOSS: damage that cannot be a torn tail, or a database that does not open: nothing was changed in the log.
+ * DATA_LOSS: damage that cannot be a torn tail, or a database that does not open (but see state_from_others): nothing
+ * was changed in the log.
  * INTERNAL: the file system refused. error->text names the cause in each case. Thread: any, before all others. */
 WARN_UNUSED enum status store_open (const char *dir, const struct store_options *options, struct store **store,
     bool *created, struct store_error *error);

@@ -60,6 +60,9 @@ void database_close (struct database *database);
 /* Deletes SST files that a crash left on their way into the state database. INTERNAL. */
 WARN_UNUSED enum status store_state_forget_ingest (struct store *store, struct store_error *error);
 
+/* A mending that a crash interrupted: the old state database is put back. Before it is opened. INTERNAL. */
+WARN_UNUSED enum status store_mend_undo (struct store *store, struct store_error *error);
+
 struct state_key; /* state_key.h */
 
 /* One key of the state database on the heap. NOT_FOUND, DATA_LOSS, INTERNAL. */

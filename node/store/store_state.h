@@ -55,6 +55,16 @@ WARN_UNUSED enum status store_state_sweep (struct store *store, size_t max, bool
 WARN_UNUSED enum status store_state_fresh (
     struct store *store, uint32_t shard, uint64_t replica, uint32_t *generation, struct store_error *error);
 
+/* ---- rot ---- */
+
+/* Reads all of one generation. DATA_LOSS when something of it is damaged; INTERNAL; RESOURCE_EXHAUSTED. */
+WARN_UNUSED enum status store_state_verify (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation);
+
+/* Makes the state database anew from the live generations that can be read; the others are empty then, applied index 0.
+ * A crash in between leaves the old one. After recovery, before any other thread; no cursor, snapshot or import is open.
+ * INTERNAL: the disk refused; the store is then good for nothing but store_close. */
+WARN_UNUSED enum status store_state_mend (struct store *store, struct store_error *error);
+
 /* ---- export: the replica's last written-back cut, in chunks ---- */
 
 struct store_snapshot;

@@ -1,0 +1,152 @@
+/* A state database with rot in it is made anew from what of it can be read: RocksDB cannot take a block out, and the
+ * first compaction that meets it would stop the database for all shards. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/store/sst.h"
+#include "node/store/store_internal.h"
+#include "schemas/runtime/assert.h"
+
+/* While OLD is there it is the state database, whatever lies in state/; as GONE it is garbage. */
+#define OLD "state-old"
+#define GONE "state-gone"
+
+static bool remove_folder (const struct folder *folder, const char *name)
+{
+    char *path = small_file_path (folder->dir, name);
+    DIR *dir = path == NULL ? NULL : opendir (path);
+    bool gone = path != NULL && dir == NULL && errno == ENOENT;
+    if (dir != NULL) {
+        struct dirent *item;
+        while ((item = readdir (dir)) != NULL)
+            unlinkat (dirfd (dir), item->d_name, 0); /* not . and .., which are folders */
+        closedir (dir);
+        gone = rmdir (path) == 0;
+    }
+    free (path);
+    return gone;
+}
+
+static bool rename_folder (const struct folder *folder, const char *from, const char *to)
+{
+    char *source = small_file_path (folder->dir, from), *target = small_file_path (folder->dir, to);
+    bool renamed = source != NULL && target != NULL && rename (source, target) == 0 &&
+                   small_file_sync_dir (folder->dir) == STATUS_OK;
+    free (source);
+    free (target);
+    return renamed;
+}
+
+enum status store_mend_undo (struct store *store, struct store_error *error)
+{
+    const struct folder *folder = &store->folder;
+    bool fine = remove_folder (folder, GONE);
+    if (fine && small_file_exists (folder->dir, OLD))
+        fine = remove_folder (folder, "state") && rename_folder (folder, OLD, "state");
+    return fine ? STATUS_OK
+                : store_fail (error, STATUS_INTERNAL, "%s: the mending of its state cannot be undone: %s", folder->dir,
+                      strerror (errno));
+}
+
+enum status store_state_verify (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation)
+{
+    uint64_t index, term;
+    struct store_cursor *cursor;
+    struct bytes key, value;
+    enum status status = store_state_applied (store, shard, replica, generation, &index, &term);
+    if (status == STATUS_OK)
+        status =
+            store_cursor_open (store, shard, replica, generation, (struct bytes){0}, (struct bytes){0}, false, &cursor);
+    if (status != STATUS_OK)
+        return status;
+    while ((status = store_cursor_next (cursor, &key, &value)) == STATUS_OK)
+        continue;
+    store_cursor_close (&cursor);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static enum status copy_data (
+    struct sst *sst, const struct registry_record *record, struct store_cursor *cursor, struct store_error *error)
+{
+    struct state_key full;
+    struct bytes key, value;
+    enum status status;
+    state_key_head (&full, record->shard, record->replica, record->generation, STATE_KEY_KIND_DATA);
+    while ((status = store_cursor_next (cursor, &key, &value)) == STATUS_OK) {
+        bool fits = state_key_set (&full, key);
+        maitre_assert (fits);
+        status = sst_put (sst, &full, value, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return status == STATUS_NOT_FOUND
+               ? STATUS_OK
+               : store_fail (error, status, "the state of shard %u cannot be read twice", record->shard);
+}
+
+static enum status copy_replica (
+    struct sst *sst, const struct registry_record *record, size_t *copied, struct store_error *error)
+{
+    struct store *store = sst->store;
+    uint64_t index, term;
+    enum status status = store_state_verify (store, record->shard, record->replica, record->generation);
+    if (status == STATUS_DATA_LOSS)
+        return STATUS_OK; /* left behind */
+    if (status == STATUS_OK)
+        status = store_state_applied (store, record->shard, record->replica, record->generation, &index, &term);
+    if (status != STATUS_OK)
+        return store_fail (error, status, "the state of shard %u cannot be read", record->shard);
+    if (index == 0)
+        return STATUS_OK; /* nothing was ever written back */
+    struct store_cursor *cursor;
+    (*copied)++;
+    status = sst_put_applied (sst, record->shard, record->replica, record->generation, index, term, error);
+    if (status == STATUS_OK)
+        status = store_cursor_open (store, record->shard, record->replica, record->generation, (struct bytes){0},
+            (struct bytes){0}, false, &cursor);
+    if (status != STATUS_OK)
+        return status;
+    status = copy_data (sst, record, cursor, error);
+    store_cursor_close (&cursor);
+    return status;
+}
+
+/* From here on a crash finds the old database under its other name. */
+static enum status exchange (struct sst *sst, size_t copied, struct store_error *error)
+{
+    struct store *store = sst->store;
+    database_close (&store->state);
+    if (!rename_folder (&store->folder, "state", OLD))
+        return store_fail (error, STATUS_INTERNAL, "%s cannot be set aside: %s", store->state_dir, strerror (errno));
+    enum status status = database_open_state (store, true, error);
+    if (status == STATUS_OK && copied > 0)
+        status = sst_ingest (sst, error);
+    if (status == STATUS_OK && !rename_folder (&store->folder, OLD, GONE))
+        status = store_fail (error, STATUS_INTERNAL, "%s cannot be replaced: %s", store->state_dir, strerror (errno));
+    if (status == STATUS_OK && !remove_folder (&store->folder, GONE))
+        status = store_fail (error, STATUS_INTERNAL, "the old state cannot be removed: %s", strerror (errno));
+    return status;
+}
+
+enum status store_state_mend (struct store *store, struct store_error *error)
+{
+    maitre_assert (store->recovered && atomic_load (&store->readers) == 0);
+    struct sst sst;
+    size_t copied = 0;
+    enum status status = sst_open (&sst, store, error);
+    for (size_t i = 0; i < store->registry.count && status == STATUS_OK; i++) {
+        const struct registry_record *record = store->registry.records[i];
+        if (!record->removed)
+            status = copy_replica (&sst, record, &copied, error);
+    }
+    if (status == STATUS_OK && copied > 0)
+        status = sst_finish (&sst, error);
+    if (status == STATUS_OK)
+        status = exchange (&sst, copied, error);
+    sst_close (&sst);
+    return status;
+}
