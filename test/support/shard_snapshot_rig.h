@@ -74,6 +74,18 @@ static inline void wait_until (bool (*done) (void), unsigned ms)
     assert_true (done ());
 }
 
+static inline bool receiving (void)
+{
+    return w->nodes[behind].receiving && w->nodes[behind].incoming.len > 1500;
+}
+
+/* Slow enough to act in the middle of a transfer. */
+static inline void slow_down (void)
+{
+    w->delay_ms = 30;
+    wait_until (receiving, 10000);
+}
+
 static inline void settle (uint64_t expected)
 {
     shard_world_settle (w);
