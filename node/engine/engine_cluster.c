@@ -263,7 +263,9 @@ static void answer_transfer (
         return;
     }
     uint32_t target = request->has_node ? (uint32_t) request->node : 0;
-    if (target == engine->config.node || replica->transfer_call != 0) {
+    /* One that nobody waits for any more came to nothing. */
+    bool under_way = replica->transfer_call != 0 && engine_call_find (engine, replica->transfer_call) != NULL;
+    if (target == engine->config.node || under_way) {
         struct transfer_leader_reply reply = {.shard = shard, .leader = engine->config.node};
         answer_value (engine, call, &reply);
         return;
