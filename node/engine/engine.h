@@ -48,8 +48,9 @@ struct engine_error {
 /* Opens the data folder, recovers, binds and dials. False: error tells. */
 _Bool engine_open (const struct engine_config *config, struct engine **engine, struct engine_error *error);
 
-/* Runs until engine_stop, then drains: hands leaderships over and finishes calls, for at most drain_ms. */
-void engine_run (struct engine *engine);
+/* Runs until engine_stop, then drains: hands leaderships over and finishes calls, for at most drain_ms. FOLDER: stopped by
+ * itself, because most other nodes know this one's number under another data folder (the log says so). */
+enum engine_exit engine_run (struct engine *engine);
 
 /* Asks engine_run to drain and return. A second call ends it at once. Async-signal-safe. */
 void engine_stop (struct engine *engine);

@@ -192,8 +192,10 @@ struct engine_counters {
 };
 
 struct peer_state {
-    struct id uuid; /* bound at first contact, kept on disk; zero: never met */
-    bool impostor;  /* the last word from that address had another uuid */
+    struct id uuid;     /* bound at first contact, kept on disk; zero: never met */
+    bool impostor;      /* the last word from that address had another uuid */
+    uint64_t told_ms;   /* when it was last told so */
+    uint64_t denied_ms; /* when it last said that of this node; 0: never */
 };
 
 struct engine {
@@ -256,6 +258,7 @@ struct engine {
     bool refusing; /* draining, and nothing is led here any more */
     uint64_t drain_until_ms, drain_checked_ms, disk_checked_ms;
     atomic_int stop_requests;
+    enum engine_exit exit; /* not OK: this node must stop, and why */
     int stop_fd;
     uint64_t refused_keys, refused_keys_ms; /* as of the last word in the log, and when that was */
     uint64_t revoked_checked_ms;

@@ -153,6 +153,8 @@ static void turn (struct engine *engine)
 /* True when the node has to stop now. */
 static bool stopping (struct engine *engine)
 {
+    if (engine->exit != ENGINE_EXIT_OK)
+        return true;
     int requests = atomic_load (&engine->stop_requests);
     if (requests == 0)
         return false;
@@ -184,7 +186,7 @@ static void say_goodbye (struct engine *engine, zmq_pollitem_t *items, size_t co
     zmq_poll (NULL, 0, 5); /* ZeroMQ's thread sends the last of it */
 }
 
-void engine_run (struct engine *engine)
+enum engine_exit engine_run (struct engine *engine)
 {
     zmq_pollitem_t items[ITEMS_MAX];
     size_t count = fill_items (engine, items);
@@ -198,6 +200,8 @@ void engine_run (struct engine *engine)
         poll_and_turn (engine, items, count, patience_ms (engine));
         space_turns (engine);
     }
-    say_goodbye (engine, items, count);
+    if (engine->exit == ENGINE_EXIT_OK) /* nobody listens to an impostor */
+        say_goodbye (engine, items, count);
     event_log (EVENT_LOG_INFO, "node stops");
+    return engine->exit;
 }

@@ -4,6 +4,8 @@
 #include "node/engine/engine_internal.h"
 
 #define PEERS_FILE "peers"
+#define TELL_MS 1000
+#define DENIED_MS 5000 /* so long a denial counts */
 
 /* ---- who is who (R12): a node number belongs to the first data folder that spoke for it */
 
@@ -50,6 +52,24 @@ bool engine_peers_load (struct engine *engine, struct engine_error *error)
     return status == STATUS_OK || refuse_peers (engine, status, error);
 }
 
+/* It would wait for ever, and look well to those that only look at it. */
+static void tell_impostor (struct engine *engine, uint32_t node, const struct id *uuid)
+{
+    struct peer_state *peer = &engine->peers[node];
+    if (engine->now_ms < peer->told_ms + TELL_MS)
+        return;
+    struct folder_notice notice = {.known = peer->uuid, .seen = *uuid};
+    uint8_t *room =
+        transport_reserve (engine->transport, node, TRANSPORT_NOW, TRANSPORT_NOTICES, FOLDER_NOTICE_ENCODED_MAX);
+    if (room == NULL)
+        return;
+    size_t len;
+    enum status status = codec_encode (&folder_notice_type, &notice, room, FOLDER_NOTICE_ENCODED_MAX, &len);
+    maitre_assert (status == STATUS_OK);
+    transport_commit (engine->transport, len);
+    peer->told_ms = engine->now_ms;
+}
+
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid)
 {
     if (node == 0 || node > engine->config.nodes.node_count || node == engine->config.node || id_is_zero (uuid))
@@ -67,6 +87,8 @@ void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uu
             "the node",
             event_log_u64 ("peer", node), event_log_id ("known", &peer->uuid), event_log_id ("now", uuid));
     peer->impostor = impostor;
+    if (impostor)
+        tell_impostor (engine, node, uuid);
 }
 
 /* ---- links */
@@ -161,6 +183,39 @@ static void receive_chunk (struct engine *engine, struct bytes item)
     engine_step (engine, replica, &event);
 }
 
+/* One peer may err: only what most of the others say counts. */
+static bool is_denied (const struct engine *engine)
+{
+    uint32_t others = engine->config.nodes.node_count - 1, denials = 0;
+    for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
+        const struct peer_state *peer = &engine->peers[node];
+        denials += peer->denied_ms != 0 && engine->now_ms < peer->denied_ms + DENIED_MS;
+    }
+    return 2 * denials > others;
+}
+
+static void receive_notice (struct engine *engine, uint32_t node, struct bytes item)
+{
+    struct folder_notice notice;
+    const struct id *own = &store_identity (engine->store)->node;
+    if (codec_decode (&folder_notice_type, item, CODEC_STRICT, NULL, &notice, NULL) != STATUS_OK) {
+        engine->counters.invalid++;
+        return;
+    }
+    if (!id_equal (&notice.seen, own) || id_equal (&notice.known, own))
+        return; /* of a folder that was here before */
+    engine->peers[node].denied_ms = engine->now_ms;
+    if (engine->exit != ENGINE_EXIT_OK || !is_denied (engine))
+        return;
+    event_log (EVENT_LOG_ERROR,
+        "the node stops: the others know its number under another data folder, so this one was emptied or exchanged; "
+        "put "
+        "the old one back, and if it is lost do as \"A disk that is lost or damaged\" in node/README.md says",
+        event_log_text ("data", engine->config.data), event_log_id ("known", &notice.known),
+        event_log_id ("here", own));
+    engine->exit = ENGINE_EXIT_FOLDER;
+}
+
 static void receive_frame (struct engine *engine, const struct peer_frame *frame)
 {
     uint32_t node = (uint32_t) frame->from;
@@ -171,6 +226,8 @@ static void receive_frame (struct engine *engine, const struct peer_frame *frame
         engine->counters.frames_impostor++;
         return;
     }
+    for (size_t i = 0; i < frame->notices_count; i++)
+        receive_notice (engine, node, frame->notices[i]);
     for (size_t i = 0; i < frame->raft_count; i++)
         receive_raft (engine, frame->raft[i]);
     for (size_t i = 0; i < frame->acks_count; i++)

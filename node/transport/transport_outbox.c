@@ -13,7 +13,8 @@
 
 /* Keys of the arrays in peer-frame, and how many items each may have. */
 static const uint32_t section_count_max[OUTBOX_SECTIONS] = {PEER_FRAME_RAFT_COUNT_MAX, PEER_FRAME_ACKS_COUNT_MAX,
-    PEER_FRAME_CALLS_COUNT_MAX, PEER_FRAME_REPLIES_COUNT_MAX, PEER_FRAME_CHUNKS_COUNT_MAX};
+    PEER_FRAME_CALLS_COUNT_MAX, PEER_FRAME_REPLIES_COUNT_MAX, PEER_FRAME_CHUNKS_COUNT_MAX,
+    PEER_FRAME_NOTICES_COUNT_MAX};
 #define SECTION_KEY_FIRST 4
 
 void outbox_init (struct outbox *outbox)

@@ -21,7 +21,7 @@
 
 #define OUTBOX_FRAME_BYTES (1024 * 1024)
 #define OUTBOX_FRAMES_MAX 32
-#define OUTBOX_SECTIONS 5
+#define OUTBOX_SECTIONS 6
 #define OUTBOX_HEAD_BYTES_MAX 96 /* everything of a frame that is not an item */
 
 struct outbox_section {

@@ -102,6 +102,27 @@ const struct codec_type forward_reply_type = {
     .arena_max = FORWARD_REPLY_ARENA_MAX,
 };
 
+static const struct codec_field folder_notice_fields[] = {
+    {.name = "known", .key = 1, .kind = CODEC_ID,
+     .expected = "must be an id of 16 bytes",
+     .offset = offsetof (struct folder_notice, known), .element_size = sizeof (struct id),
+     .min = UINT64_C (16), .max = UINT64_C (16)},
+    {.name = "seen", .key = 2, .kind = CODEC_ID,
+     .expected = "must be an id of 16 bytes",
+     .offset = offsetof (struct folder_notice, seen), .element_size = sizeof (struct id),
+     .min = UINT64_C (16), .max = UINT64_C (16)},
+};
+const struct codec_type folder_notice_type = {
+    .name = "folder_notice",
+    .fields = folder_notice_fields,
+    .field_count = 2,
+    .size = sizeof (struct folder_notice),
+    .depth = 1,
+    .required = UINT64_C (0x3),
+    .encoded_max = FOLDER_NOTICE_ENCODED_MAX,
+    .arena_max = FOLDER_NOTICE_ARENA_MAX,
+};
+
 static const struct codec_field peer_frame_fields[] = {
     {.name = "cluster", .key = 1, .kind = CODEC_ID,
      .expected = "must be an id of 16 bytes",
@@ -150,14 +171,21 @@ static const struct codec_field peer_frame_fields[] = {
      .count_min = 0, .count_max = 4,
      .count_expected = "must have 0..4 elements",
      .min = UINT64_C (1), .max = UINT64_C (264000)},
+    {.name = "notices", .key = 9, .kind = CODEC_BYTES,
+     .expected = "must be 1..64 bytes",
+     .offset = offsetof (struct peer_frame, notices), .element_size = sizeof (struct bytes),
+     .array = true, .count_offset = offsetof (struct peer_frame, notices_count),
+     .count_min = 0, .count_max = 4,
+     .count_expected = "must have 0..4 elements",
+     .min = UINT64_C (1), .max = UINT64_C (64)},
 };
 const struct codec_type peer_frame_type = {
     .name = "peer_frame",
     .fields = peer_frame_fields,
-    .field_count = 8,
+    .field_count = 9,
     .size = sizeof (struct peer_frame),
     .depth = 1,
-    .required = UINT64_C (0xff),
+    .required = UINT64_C (0x1ff),
     .encoded_max = PEER_FRAME_ENCODED_MAX,
     .arena_max = PEER_FRAME_ARENA_MAX,
 };

@@ -44,6 +44,15 @@ struct forward_reply {
 #define FORWARD_REPLY_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type forward_reply_type;
 
+/* To a node that speaks from another data folder than the one its number belongs to; rarely (R12). */
+struct folder_notice {
+    struct id known; /* the folder that the number belongs to, by its uuid */
+    struct id seen; /* the receiver's */
+};
+#define FOLDER_NOTICE_ENCODED_MAX 37
+#define FOLDER_NOTICE_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type folder_notice_type;
+
 /* Each item is the strict form of the named type; the bounds keep a frame below what one sender may have under way. */
 struct peer_frame {
     struct id cluster;
@@ -59,18 +68,22 @@ struct peer_frame {
     size_t replies_count;
     struct bytes *chunks; /* 0..4; snapshot-chunk */
     size_t chunks_count;
+    struct bytes *notices; /* 0..4; folder-notice */
+    size_t notices_count;
 };
 #define PEER_FRAME_RAFT_COUNT_MAX 1024
 #define PEER_FRAME_ACKS_COUNT_MAX 256
 #define PEER_FRAME_CALLS_COUNT_MAX 1024
 #define PEER_FRAME_REPLIES_COUNT_MAX 200
 #define PEER_FRAME_CHUNKS_COUNT_MAX 4
-#define PEER_FRAME_ENCODED_MAX 3962509622
+#define PEER_FRAME_NOTICES_COUNT_MAX 4
+#define PEER_FRAME_ENCODED_MAX 3962509888
 #define PEER_FRAME_ARENA_MAX (UINT64_C (0) \
     + 1024 * sizeof (struct bytes) + ARENA_ALIGNMENT \
     + 256 * sizeof (struct bytes) + ARENA_ALIGNMENT \
     + 1024 * sizeof (struct bytes) + ARENA_ALIGNMENT \
     + 200 * sizeof (struct bytes) + ARENA_ALIGNMENT \
+    + 4 * sizeof (struct bytes) + ARENA_ALIGNMENT \
     + 4 * sizeof (struct bytes) + ARENA_ALIGNMENT)
 extern const struct codec_type peer_frame_type;
 

@@ -696,6 +696,12 @@ const char schema_text[] =
     "  &(body: 9) => bstr .size (0..4194304),\n"
     "}\n"
     "\n"
+    "; To a node that speaks from another data folder than the one its number belongs to; rarely (R12).\n"
+    "folder-notice = {\n"
+    "  &(known: 1) => bstr .size 16,                ; the folder that the number belongs to, by its uuid\n"
+    "  &(seen: 2) => bstr .size 16,                 ; the receiver's\n"
+    "}\n"
+    "\n"
     "; Each item is the strict form of the named type; the bounds keep a frame below what one sender may have under way.\n"
     "peer-frame = {\n"
     "  &(cluster: 1) => bstr .size 16,\n"
@@ -706,6 +712,7 @@ const char schema_text[] =
     "  &(calls: 6) => [0*1024 bstr .size (1..1049000)],     ; forward-call\n"
     "  &(replies: 7) => [0*200 bstr .size (1..4196000)],    ; forward-reply\n"
     "  &(chunks: 8) => [0*4 bstr .size (1..264000)],        ; snapshot-chunk\n"
+    "  &(notices: 9) => [0*4 bstr .size (1..64)],           ; folder-notice\n"
     "}\n"
     "; ---- raft.cddl\n"
     "; Raft between the replicas of one shard. The C structs of node/raft are the ones to work with; these are their wire form.\n"
@@ -945,6 +952,7 @@ const struct codec_type *const codec_types[] = {
     &create_api_key_request_type,
     &empty_type,
     &field_print_type,
+    &folder_notice_type,
     &forward_call_type,
     &forward_reply_type,
     &gossip_message_type,
@@ -1032,7 +1040,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 110;
+const size_t codec_types_count = 111;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {

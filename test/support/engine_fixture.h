@@ -113,8 +113,7 @@ static inline void fixture_init (struct fixture *fixture, uint32_t nodes_count, 
 
 static inline void *fixture_run (void *engine)
 {
-    engine_run (engine);
-    return NULL;
+    return (void *) (uintptr_t) engine_run (engine);
 }
 
 static inline void fixture_start (struct fixture *fixture, uint32_t node)
@@ -142,6 +141,19 @@ static inline void fixture_stop (struct fixture *fixture, uint32_t node, bool at
         engine_stop (it->engine);
     pthread_join (it->thread, NULL);
     engine_close (&it->engine);
+}
+
+/* Waits until a node stops by itself. */
+static inline enum engine_exit fixture_wait_exit (struct fixture *fixture, uint32_t node)
+{
+    struct fixture_node *it = &fixture->nodes[node];
+    struct timespec until;
+    void *code;
+    clock_gettime (CLOCK_REALTIME, &until);
+    until.tv_sec += FIXTURE_WAIT_MS / 1000;
+    assert_int_equal (pthread_timedjoin_np (it->thread, &code, &until), 0);
+    engine_close (&it->engine);
+    return (enum engine_exit) (uintptr_t) code;
 }
 
 static inline void fixture_start_all (struct fixture *fixture)

@@ -44,11 +44,11 @@ static int run (const struct engine_config *config)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction (SIGTERM, &action, NULL);
     sigaction (SIGINT, &action, NULL);
-    engine_run (running);
+    enum engine_exit code = engine_run (running);
     struct engine *engine = running;
     running = NULL;
     engine_close (&engine);
-    return ENGINE_EXIT_OK;
+    return code;
 }
 
 static int load_and_run (const char *path, bool check_only)
