@@ -52,22 +52,29 @@ all_there() {
   cluster kill 3
   data=$(sed -nE 's/^data *= *"?([^"]*)"?/\1/p' "$CLUSTER/node-3.conf")
   mv "$CLUSTER/$data" "$BATS_TEST_TMPDIR/lost"
-  cluster start 3
-  book_some 106 110
+  # Two of three hold what was acknowledged. With one of those dead, the emptied third must not make up a majority.
+  cluster kill 2
+  "$BIN/maitred" --config "$CLUSTER/node-3.conf" 2>"$BATS_TEST_TMPDIR/emptied.log" 3>&- &
+  emptied=$!
   dead() { [ "$(ask nodes.2.state cluster members --node 1)" = dead ]; }
   until_true 10 dead
   for _ in $(seq 20); do dead; done # and stays so, whatever gossip says of the old one and the new one
   run maitre cluster status --node 1
   same 1 "$status" "exit code of cluster status: not healthy"
-  # Two of three hold what was acknowledged. With one of those dead, the emptied third must not make up a majority.
-  cluster kill 2
   status=0
   maitre reserve create "$OFFER:111" --mode book --timeout 2000 --json >"$BATS_TEST_TMPDIR/answer" || status=$?
   case $status in 5 | 6) ;; *) same "5 or 6" "$status" "exit code ($(cat "$BATS_TEST_TMPDIR/answer"))" ;; esac
+  alive "$emptied"
   cluster start 2
+  # Now most of the others say that it is not the node that they know: it ends, and says what to do.
+  until_true 10 gone "$emptied"
+  status=0
+  wait "$emptied" || status=$?
+  same 4 "$status" "exit code of the emptied node"
+  matches "*under another data folder*" "$(cat "$BATS_TEST_TMPDIR/emptied.log")"
+  book_some 106 110
   until_true 20 maitre reserve get "${ids[0]}" --timeout 1000
   all_there
-  cluster stop 3
   rm -rf "${CLUSTER:?}/$data"
   mv "$BATS_TEST_TMPDIR/lost" "$CLUSTER/$data"
   cluster start 3
