@@ -67,7 +67,7 @@ static struct raft_options options_of (struct sim *sim, const struct sim_node *n
         .suspect = stored->suspect,
     };
     if (sim->families & SIM_SMALL) {
-        options.append_bytes_max = SIM_COMMAND_BYTES; /* one entry a message */
+        options.append_bytes_max = SIM_COMMAND_BYTES - 1; /* one entry a message, be it followed by a no-op */
         options.window_bytes_max = 200;
         options.window_entries_max = 8;
         options.log_bytes_max = 4000;
