@@ -94,7 +94,7 @@ static struct target find_target (unsigned node)
 static void set_keys (void *socket, struct target *target, const char *kind)
 {
     char other[KEY_TEXT_SIZE], other_secret[KEY_TEXT_SIZE];
-    if (strcmp (kind, "none") == 0 || target->server[0] == '-')
+    if (strcmp (kind, "none") == 0 || strcmp (target->server, "-") == 0)
         return;
     if (zmq_curve_keypair (other, other_secret) != 0)
         die ("no key pair", zmq_strerror (zmq_errno ()));
