@@ -351,6 +351,10 @@ void shard_check (const struct shard *self)
 {
     raft_check (self->raft);
     shard_calls_check (self);
+    uint32_t sending = 0;
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++)
+        sending += self->out[i].replica != 0;
+    maitre_assert (sending == self->sending);
     maitre_assert (self->applied_told <= self->applied);
     maitre_assert (self->applied <= self->status.commit);
     maitre_assert (self->status.role == RAFT_LEADER || self->proposed_count == 0);

@@ -125,6 +125,7 @@ struct shard {
     struct proposed_call *proposed;   /* ring, ascending indices */
     size_t proposed_size, proposed_first, proposed_count;
 
+    uint32_t sending; /* slots of `out` in use: most of the time none, and a turn need not look */
     struct snapshot_out out[RAFT_MEMBERS_MAX];
     struct snapshot_in in;
     uint64_t snapshot_counter;

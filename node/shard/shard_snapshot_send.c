@@ -15,6 +15,7 @@ static struct snapshot_out *out_find (struct shard *self, uint64_t replica)
 
 static void out_close (struct shard *self, struct snapshot_out *out)
 {
+    self->sending -= out->replica != 0;
     if (out->source != NULL)
         self->snapshot_ops->close (self->snapshot_context, out->source);
     for (size_t i = 0; i < SNAPSHOT_WINDOW_CHUNKS; i++)
@@ -115,6 +116,7 @@ void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
         shard_fail (self, "the state could not be opened for a snapshot");
         return;
     }
+    self->sending++;
     *out = (struct snapshot_out){.replica = replica,
         .node = node,
         .id = ++self->snapshot_counter,
@@ -145,7 +147,7 @@ static void out_pump (struct shard *self, struct snapshot_out *out)
 
 void shard_snapshot_pump (struct shard *self)
 {
-    for (size_t i = 0; i < RAFT_MEMBERS_MAX && !self->fatal; i++) {
+    for (size_t i = 0; self->sending > 0 && i < RAFT_MEMBERS_MAX && !self->fatal; i++) {
         struct snapshot_out *out = &self->out[i];
         if (out->replica == 0)
             continue;
@@ -180,17 +182,13 @@ void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack)
 
 bool shard_snapshot_sending (const struct shard *self)
 {
-    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
-        if (self->out[i].replica != 0)
-            return true;
-    }
-    return false;
+    return self->sending > 0;
 }
 
 uint64_t shard_snapshot_floor (const struct shard *self)
 {
     uint64_t floor = UINT64_MAX;
-    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+    for (size_t i = 0; self->sending > 0 && i < RAFT_MEMBERS_MAX; i++) {
         if (self->out[i].replica != 0 && self->out[i].index < floor)
             floor = self->out[i].index;
     }

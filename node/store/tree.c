@@ -9,9 +9,14 @@
 /* What malloc keeps beside each block, taken as a constant so that accounts agree on every machine. */
 #define BLOCK_OVERHEAD 16
 
+/* What was sought last, by a hash of its key: a command reads a row before it writes it, and the same few rows (an offer, its
+ * counters) come again with every booking. Entries never move, so a remembered one is right until it is freed. */
+#define MEMO_SLOTS 128
+
 struct tree {
     struct tree_node *root;
     size_t count, bytes;
+    struct tree_entry **memo; /* MEMO_SLOTS, direct-mapped; NULL: nothing remembered */
 };
 
 /* The way from the root to a leaf: inner nodes and the child taken in each. */
@@ -84,16 +89,40 @@ static void entry_free (struct tree_entry *entry)
     free (entry);
 }
 
+/* Spreads keys that differ in any byte; never stored, so it may change. */
+static unsigned memo_slot (struct bytes key)
+{
+    uint64_t mix = key.len * UINT64_C (0x9e3779b97f4a7c15);
+    size_t at = 0;
+    for (; at + 8 <= key.len; at += 8) {
+        uint64_t word;
+        memcpy (&word, key.data + at, 8);
+        mix = (mix ^ word) * UINT64_C (0xff51afd7ed558ccd);
+        mix ^= mix >> 32;
+    }
+    for (; at < key.len; at++)
+        mix = (mix ^ key.data[at]) * UINT64_C (0x100000001b3);
+    return (unsigned) ((mix ^ (mix >> 29)) % MEMO_SLOTS);
+}
+
+static struct tree_entry *memo_find (const struct tree *tree, unsigned slot, struct bytes key)
+{
+    struct tree_entry *entry = tree->memo[slot];
+    return entry != NULL && bytes_equal (tree_key (entry), key) ? entry : NULL;
+}
+
 struct tree *tree_new (void)
 {
     struct tree *tree = malloc (sizeof *tree);
     struct tree_node *root = node_new (0);
-    if (tree == NULL || root == NULL) {
+    struct tree_entry **memo = calloc (MEMO_SLOTS, sizeof *memo);
+    if (tree == NULL || root == NULL || memo == NULL) {
         free (tree);
         free (root);
+        free (memo);
         return NULL;
     }
-    *tree = (struct tree){.root = root, .bytes = node_bytes (0)};
+    *tree = (struct tree){.root = root, .bytes = node_bytes (0), .memo = memo};
     return tree;
 }
 
@@ -114,6 +143,7 @@ void tree_destroy (struct tree **tree)
     if (*tree == NULL)
         return;
     node_free ((*tree)->root);
+    free ((*tree)->memo);
     free (*tree);
     *tree = NULL;
 }
@@ -140,7 +170,7 @@ static struct tree_leaf *descend (const struct tree *tree, struct bytes key, str
     return as_leaf (node);
 }
 
-struct tree_entry *tree_find (const struct tree *tree, struct bytes key)
+static struct tree_entry *locate (const struct tree *tree, struct bytes key)
 {
     struct tree_node *node = tree->root;
     while (node->level > 0)
@@ -148,6 +178,18 @@ struct tree_entry *tree_find (const struct tree *tree, struct bytes key)
     bool found;
     unsigned slot = tree_node_search (node, key, &found);
     return found ? node->entry[slot] : NULL;
+}
+
+struct tree_entry *tree_find (const struct tree *tree, struct bytes key)
+{
+    unsigned remembered = memo_slot (key);
+    struct tree_entry *entry = memo_find (tree, remembered, key);
+    if (entry != NULL)
+        return entry;
+    entry = locate (tree, key);
+    if (entry != NULL)
+        tree->memo[remembered] = entry;
+    return entry;
 }
 
 /* Adds (separator, right) behind child `at` of an inner node with a free slot. */
@@ -235,6 +277,11 @@ struct tree_entry *tree_insert (struct tree *tree, struct bytes key, size_t valu
 {
     maitre_assert (key.len <= UINT16_MAX);
     maitre_assert (value_len <= UINT32_MAX / 2);
+    unsigned remembered = memo_slot (key);
+    struct tree_entry *entry = memo_find (tree, remembered, key);
+    *made = false;
+    if (entry != NULL)
+        return entry;
     struct tree_path path;
     struct tree_leaf *leaf = descend (tree, key, &path);
     bool found;
@@ -243,7 +290,7 @@ struct tree_entry *tree_insert (struct tree *tree, struct bytes key, size_t valu
     if (found)
         return leaf->node.entry[slot];
 
-    struct tree_entry *entry = entry_new (key, value_len);
+    entry = entry_new (key, value_len);
     struct tree_node *spare[TREE_DEPTH_MAX + 2];
     unsigned spares = 0;
     bool full = leaf->node.count == TREE_SLOTS;
@@ -253,6 +300,7 @@ struct tree_entry *tree_insert (struct tree *tree, struct bytes key, size_t valu
     }
     tree->count++;
     tree->bytes += entry_bytes (entry);
+    tree->memo[remembered] = entry;
     if (!full) {
         tree_node_insert (&leaf->node, slot, entry);
         return entry;
@@ -385,6 +433,9 @@ bool tree_remove (struct tree *tree, struct bytes key)
     if (!found)
         return false;
     struct tree_entry *entry = leaf->node.entry[slot];
+    unsigned remembered = memo_slot (key);
+    if (tree->memo[remembered] == entry)
+        tree->memo[remembered] = NULL;
     tree_node_remove (&leaf->node, slot);
     if (slot == 0 && leaf->node.count > 0)
         rename_separator (&path, leaf->node.entry[0]);
@@ -483,4 +534,10 @@ void tree_check (const struct tree *tree)
     maitre_assert (last->next == NULL);
     maitre_assert (count == tree->count);
     maitre_assert (bytes == tree->bytes);
+    for (unsigned i = 0; i < MEMO_SLOTS; i++) {
+        if (tree->memo[i] == NULL)
+            continue;
+        maitre_assert (memo_slot (tree_key (tree->memo[i])) == i);
+        maitre_assert (locate (tree, tree_key (tree->memo[i])) == tree->memo[i]);
+    }
 }
