@@ -146,6 +146,24 @@ static void test_raft_snapshot__overtakes_entries_under_way (void **state)
     rig_close (&rig);
 }
 
+/* Found by the simulator: entries of this very turn, committed already, behind the end of the snapshot. */
+static void test_raft_snapshot__drops_what_the_disk_was_not_given (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_append (&rig, 2, 1, 0, 0, 3, (uint64_t[]){1, 1, 1}, 3);
+    assert_int_equal (rig_status (&rig).commit, 3);
+    assert_true (raft_restore_resets (rig.raft, 2, 1));
+    restore (&rig, 2, 1);
+    rig_turn (&rig);
+    assert_int_equal (rig_status (&rig).commit, 2);
+    assert_int_equal (rig_status (&rig).last_index, 2);
+    assert_int_equal (rig_after (&rig, RAFT_APPEND_REPLY, 2)->index, 2); /* the leader sends 3 again */
+    assert_true (rig.effects.persist.reset);
+    rig_close (&rig);
+}
+
 static void test_raft_snapshot__old_one_changes_nothing (void **state)
 {
     (void) state;
@@ -277,6 +295,7 @@ int main (void)
         cmocka_unit_test (test_raft_snapshot__replaces_a_log_that_does_not_fit),
         cmocka_unit_test (test_raft_snapshot__keeps_a_log_that_fits),
         cmocka_unit_test (test_raft_snapshot__overtakes_entries_under_way),
+        cmocka_unit_test (test_raft_snapshot__drops_what_the_disk_was_not_given),
         cmocka_unit_test (test_raft_snapshot__old_one_changes_nothing),
         cmocka_unit_test (test_raft_snapshot__fills_an_empty_replica),
         cmocka_unit_test (test_raft_snapshot__restart_goes_on_after_it),
