@@ -30,7 +30,7 @@ void engine_config_defaults (struct engine_config *config)
     if (limits->drain_ms == 0)
         limits->drain_ms = 8000;
     if (limits->flush_ms == 0)
-        limits->flush_ms = 5000;
+        limits->flush_ms = 30000;
     if (limits->flush_bytes == 0)
         limits->flush_bytes = 64 * MIB;
     if (config->shards == 0)

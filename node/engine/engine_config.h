@@ -42,7 +42,7 @@ struct engine_limits {
     uint64_t disk_free_min_bytes; /* default: 5 % of the disk, at most 2 GiB */
     uint32_t call_ms;             /* a call without remaining time gets this; default 5000 */
     uint32_t drain_ms;            /* default 8000 */
-    uint32_t flush_ms;            /* changed state is written back at least this often; default 5000 */
+    uint32_t flush_ms;            /* changed state is written back at least this often; default 30000 */
     uint64_t flush_bytes;         /* ... or after this much log; default 64 MiB */
 };
 
