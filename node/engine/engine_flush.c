@@ -103,6 +103,7 @@ static bool begin (struct engine *engine, struct replica *replica, const struct 
     if (table_write_back_begin (replica->table, status->applied_index, term) != STATUS_OK)
         return false;
     replica->flushed_ms = engine->now_ms;
+    replica->swept = engine->flush_sweep;
     engine->flushing[engine->flushing_count++] = replica;
     return true;
 }
@@ -128,7 +129,12 @@ static void choose (struct engine *engine)
 {
     struct store_log_usage usage;
     store_log_usage (engine->store, &usage);
-    bool much = usage.bytes > engine->turn_bytes_flushed + engine->config.limits.flush_bytes;
+    /* So much log asks for one sweep over all replicas, each once: under load there is always something new to write, and
+     * a file for every few bookings would keep the disk from syncing the log. */
+    if (usage.bytes > engine->turn_bytes_flushed + engine->config.limits.flush_bytes) {
+        engine->flush_sweep++;
+        engine->turn_bytes_flushed = usage.bytes;
+    }
     bool too_much = usage.bytes > engine->config.limits.flush_bytes * LOG_DISK_FACTOR;
     uint32_t count = engine->config.shards + 1;
     for (uint32_t i = 0; i < count && engine->flushing_count < REPLICAS_A_ROUND; i++) {
@@ -145,12 +151,11 @@ static void choose (struct engine *engine)
             continue;
         bool due = engine->now_ms >= replica->flushed_ms + engine->config.limits.flush_ms;
         bool changed = table_dirty_bytes (replica->table) > 0;
-        if ((due && changed) || (much && changed) || oldest || status.log_bytes > LOG_BYTES_HOT)
+        bool swept = replica->swept == engine->flush_sweep;
+        if ((due && changed) || (!swept && changed) || oldest || status.log_bytes > LOG_BYTES_HOT)
             begin (engine, replica, &status);
     }
     engine->flush_next_shard = (engine->flush_next_shard + REPLICAS_A_ROUND) % count;
-    if (much && engine->flushing_count < REPLICAS_A_ROUND)
-        engine->turn_bytes_flushed = usage.bytes;
     if (usage.bytes < engine->turn_bytes_flushed)
         engine->turn_bytes_flushed = usage.bytes;
 }

@@ -119,6 +119,7 @@ struct replica {
     uint64_t compacted;      /* index */
     uint64_t written;        /* index that the state database holds durably */
     uint64_t flushed_ms;     /* start of its last write-back */
+    uint64_t swept;          /* number of the last sweep that wrote it back */
     struct store_import *import;
     uint8_t *incoming; /* of the import: a chunk that is not complete yet */
     size_t incoming_len;
@@ -235,7 +236,8 @@ struct engine {
     struct hashers hashers;
     uint64_t flush_checked_ms;
     uint32_t flush_next_shard;
-    uint64_t turn_bytes_flushed; /* log bytes as of the last write-back */
+    uint64_t turn_bytes_flushed; /* log bytes as of the last sweep */
+    uint64_t flush_sweep;        /* counts sweeps: write-backs of all replicas because the log has grown */
     struct replica **flushing;   /* those whose batches are at the flusher */
     size_t flushing_count;
     size_t flush_building; /* of those, being copied */
