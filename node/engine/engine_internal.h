@@ -195,6 +195,7 @@ struct engine_counters {
 struct peer_state {
     struct id uuid;     /* bound at first contact, kept on disk; zero: never met */
     bool impostor;      /* the last word from that address had another uuid */
+    struct id seen;     /* ... namely this one */
     uint64_t told_ms;   /* when it was last told so */
     uint64_t denied_ms; /* when it last said that of this node; 0: never */
 };
@@ -344,6 +345,7 @@ uint64_t engine_shards_deadline_ms (const struct engine *engine);
 void engine_peers_events (struct engine *engine);
 void engine_peers_drain (struct engine *engine);
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid);
+void engine_peers_tick (struct engine *engine); /* about ten times a second */
 bool engine_peers_load (struct engine *engine, struct engine_error *error);
 
 /* engine_membership.c */

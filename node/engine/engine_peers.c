@@ -52,7 +52,8 @@ bool engine_peers_load (struct engine *engine, struct engine_error *error)
     return status == STATUS_OK || refuse_peers (engine, status, error);
 }
 
-/* It would wait for ever, and look well to those that only look at it. */
+/* It would wait for ever, and look well to those that only look at it. Told again and again, not only in answer: it speaks to
+ * whoever leads its shards alone, and that one is no majority. */
 static void tell_impostor (struct engine *engine, uint32_t node, const struct id *uuid)
 {
     struct peer_state *peer = &engine->peers[node];
@@ -87,8 +88,18 @@ void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uu
             "the node",
             event_log_u64 ("peer", node), event_log_id ("known", &peer->uuid), event_log_id ("now", uuid));
     peer->impostor = impostor;
-    if (impostor)
-        tell_impostor (engine, node, uuid);
+    if (!impostor)
+        return;
+    peer->seen = *uuid;
+    tell_impostor (engine, node, uuid);
+}
+
+void engine_peers_tick (struct engine *engine)
+{
+    for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
+        if (engine->peers[node].impostor)
+            tell_impostor (engine, node, &engine->peers[node].seen);
+    }
 }
 
 /* ---- links */

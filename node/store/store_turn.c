@@ -213,7 +213,7 @@ enum status store_turn_append (struct store_turn *turn, uint32_t shard, uint64_t
             .truncate_from = change->truncate_from,
             .first_index = change->first_index};
         bool fits;
-        change->count = write_group (turn, group, entries + done, n - done, &fits);
+        change->count = write_group (turn, group, n > 0 ? entries + done : NULL, n - done, &fits);
         if (!fits)
             return STATUS_RESOURCE_EXHAUSTED;
         done += change->count;
