@@ -24,6 +24,7 @@
 
 #include "node/raft/raft.h"
 #include "node/raft/raft_codec.h"
+#include "test/support/state_image.h"
 
 #define SIM_NODES_MAX 7
 #define SIM_SHARDS_MAX 16
@@ -94,12 +95,6 @@ enum sim_tag { SIM_TAG_RAFT = 1, SIM_TAG_CHUNK, SIM_TAG_ACK };
 #define SIM_PACKET_HEAD 9
 
 /* ---- sim_disk.c ---- */
-/* The rows of a shard's state, in order (services mode). */
-struct sim_image {
-    uint8_t *data;
-    size_t len, size;
-};
-
 struct sim_entry {
     uint64_t index, term, checksum;
     uint8_t type;
@@ -128,7 +123,7 @@ struct sim_stored {
     struct raft_configuration configuration;
     struct sim_entries log;
     struct sim_machine state;
-    struct sim_image image;
+    struct state_image image; /* services mode */
     bool suspect;
     bool damaged; /* lost synced data, and was not brought back yet */
     struct sim_undo undo[SIM_UNDO_MAX];
@@ -148,7 +143,7 @@ struct sim_write {
     uint64_t first, index, index_term;
     struct sim_entries log;
     struct sim_machine state;
-    struct sim_image image;
+    struct state_image image; /* services mode */
     struct raft_configuration configuration;
     uint64_t from; /* SIM_WRITE_INSTALL: who sent it */
     struct sim_write *next;

@@ -226,7 +226,7 @@ static void take_effect (struct sim *sim, struct sim_stored *stored, struct sim_
         stored->state = write->state;
         free (stored->image.data);
         stored->image = write->image; /* the rows move over */
-        write->image = (struct sim_image){0};
+        write->image = (struct state_image){0};
         break;
     case SIM_WRITE_INSTALL: /* the log stays as it is: raft_new and the next reset sort it out */
         if (write->index <= stored->state.applied)

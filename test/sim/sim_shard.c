@@ -17,53 +17,10 @@ struct services_config sim_shard_services (const struct sim *sim, uint32_t shard
         .shard = shard + 1, .shard_count = sim->shards_count, .records_max = 1000000, .record_ttl_ms = 86400000};
 }
 
-/* ---- images ---- */
-
-static void image_put (struct sim_image *image, const void *data, size_t len)
-{
-    if (image->len + len > image->size) {
-        image->size = 2 * (image->len + len);
-        image->data = realloc (image->data, image->size);
-        maitre_assert (image->data != NULL);
-    }
-    if (len > 0)
-        memcpy (image->data + image->len, data, len);
-    image->len += len;
-}
-
-struct sim_image sim_shard_image (const struct state_map *map)
-{
-    struct sim_image image = {0};
-    struct tree_cursor cursor;
-    const struct tree_entry *entry;
-    tree_seek (map->tree, bytes_of (NULL, 0), &cursor);
-    while ((entry = tree_next (&cursor)) != NULL) {
-        uint8_t head[8];
-        bytes_put_u32 (head, entry->key_len);
-        bytes_put_u32 (head + 4, entry->value_len);
-        image_put (&image, head, sizeof head);
-        image_put (&image, entry->key, entry->key_len);
-        image_put (&image, entry->value, entry->value_len);
-    }
-    return image;
-}
-
-static void image_load (const struct sim_image *image, struct state_map *map)
-{
-    state_map_close (map);
-    state_map_init (map);
-    for (size_t at = 0; at < image->len;) {
-        uint32_t key_len = bytes_get_u32 (image->data + at), value_len = bytes_get_u32 (image->data + at + 4);
-        const uint8_t *key = image->data + at + 8;
-        state_map_put (map, bytes_of (key, key_len), bytes_of (key + key_len, value_len));
-        at += 8 + (size_t) key_len + value_len;
-    }
-}
-
 /* ---- snapshots; the context is the sim_shard ---- */
 
 struct snapshot {
-    struct sim_image image;
+    struct state_image image;
     size_t at;
 };
 
@@ -76,7 +33,7 @@ static bool snapshot_open (void *context, uint32_t shard, uint64_t *index, uint6
         return false;
     struct snapshot *snapshot = calloc (1, sizeof *snapshot);
     maitre_assert (snapshot != NULL);
-    image_put (&snapshot->image, stored->image.data, stored->image.len);
+    state_image_append (&snapshot->image, stored->image.data, stored->image.len);
     *index = stored->state.applied;
     *term = stored->state.applied_term;
     *out = snapshot;
@@ -121,7 +78,7 @@ static enum status import_chunk (void *context, uint32_t shard, struct bytes dat
 {
     struct sim_shard *self = context;
     maitre_assert (self->receiving && shard == self->replica->shard);
-    image_put (&self->incoming, data.data, data.len);
+    state_image_append (&self->incoming, data.data, data.len);
     return STATUS_OK;
 }
 
@@ -145,9 +102,9 @@ static bool import_finish (
     sim_disk_install (stored, index, term, members, resets);
     free (stored->image.data);
     stored->image = self->incoming;
-    self->incoming = (struct sim_image){0};
+    self->incoming = (struct state_image){0};
     stored->state = (struct sim_machine){.applied = index, .applied_term = term};
-    image_load (&stored->image, &self->map);
+    state_image_load (&stored->image, &self->map);
     self->replica->machine = stored->state;
     self->seen_applied = index;
     self->sim->oracle.restores++;
@@ -182,7 +139,7 @@ void sim_shard_open (
     self->replica = replica;
     replica->shard_core = self;
     state_map_init (&self->map);
-    image_load (&replica->stored->image, &self->map);
+    state_image_load (&replica->stored->image, &self->map);
     struct shard_config config = {
         .services = sim_shard_services (sim, replica->shard),
         .raft = *options,

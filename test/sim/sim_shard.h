@@ -14,7 +14,6 @@
 
 #include "node/shard/shard_internal.h"
 #include "test/sim/sim.h"
-#include "test/support/state_map.h"
 
 #define SIM_WALL_START_MS UINT64_C (1750000000000)
 
@@ -24,13 +23,12 @@ struct sim_shard {
     struct shard *core;
     struct state_map map;
     bool receiving;
-    struct sim_image incoming;
+    struct state_image incoming;
     uint64_t seen_applied; /* the oracle has seen everything up to here */
 };
 
 extern const struct shard_snapshot_ops sim_shard_snapshot_ops;
 
-struct sim_image sim_shard_image (const struct state_map *map);
 uint64_t sim_shard_wall_ms (const struct sim *sim);
 struct services_config sim_shard_services (const struct sim *sim, uint32_t shard);
 void sim_shard_reply (struct sim *sim, const struct sim_replica *replica, const struct shard_reply *reply);

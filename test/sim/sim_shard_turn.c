@@ -109,7 +109,7 @@ static void write_back (struct sim_shard *self, uint64_t now_ms)
     struct sim_write *write = sim_disk_write (replica->node, SIM_WRITE_STATE, replica->replica);
     write->state = replica->machine;
     write->state.applied_term = raft_term_at (replica->raft, applied);
-    write->image = sim_shard_image (&self->map);
+    write->image = state_image_of (&self->map);
 }
 
 /* What the services did in this turn, entry by entry and as a whole. */
@@ -127,7 +127,7 @@ static void look (struct sim_shard *self)
     }
     self->seen_applied = status.applied_index;
     replica->machine.applied = status.applied_index;
-    struct sim_image image = sim_shard_image (&self->map);
+    struct state_image image = state_image_of (&self->map);
     sim_oracle_state (self->sim, replica, status.applied_index, checksum64 (1, bytes_of (image.data, image.len)));
     free (image.data);
 }

@@ -119,7 +119,7 @@ void shard_world_start (struct shard_world *w, uint32_t number)
 {
     struct shard_world_node *node = &w->nodes[number];
     maitre_assert (node->shard == NULL);
-    shard_world_image_load (&node->image, &node->map);
+    state_image_load (&node->image, &node->map);
     node->fatal = false;
     node->sequence = node->synced = node->synced_told = 0;
     node->session++;
@@ -186,8 +186,8 @@ void shard_world_close (struct shard_world *w)
         struct shard_world_node *node = &w->nodes[i];
         shard_world_crash (w, i);
         state_map_close (&node->map);
-        shard_world_image_close (&node->image);
-        shard_world_image_close (&node->incoming);
+        state_image_close (&node->image);
+        state_image_close (&node->incoming);
         shard_world_log_cut (node, UINT64_MAX, 0);
         free (node->entries);
     }
@@ -311,8 +311,8 @@ void shard_world_write_back (struct shard_world *w, uint32_t number, uint64_t ke
     uint64_t index = status.applied_index, term;
     bool known = shard_log_point (node->shard, index, &term, &members);
     maitre_assert (known);
-    shard_world_image_close (&node->image);
-    node->image = shard_world_image_of (&node->map);
+    state_image_close (&node->image);
+    node->image = state_image_of (&node->map);
     node->image.index = index;
     node->image.term = term;
     if (index <= keep || index - keep <= node->log_index)

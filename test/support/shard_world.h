@@ -15,6 +15,7 @@
 #include "node/shard/shard.h"
 #include "schemas/generated/shard.h"
 #include "test/support/services_world.h"
+#include "test/support/state_image.h"
 
 #define SHARD_WORLD_NODES_MAX 5
 #define SHARD_WORLD_REPLICA(node) (10u * (node) + 1u)
@@ -23,13 +24,6 @@ struct shard_world;
 struct shard_world_batch;
 struct shard_world_held;
 struct shard_world_packet;
-
-/* Sorted keys and values in one run of bytes: what a disk holds, and what a snapshot carries. */
-struct shard_world_image {
-    uint8_t *data;
-    size_t len, size;
-    uint64_t index, term;
-};
 
 struct shard_world_node {
     struct shard_world *world;
@@ -47,13 +41,13 @@ struct shard_world_node {
     uint64_t log_index, log_term; /* where the stored log begins */
     struct raft_entry *entries;   /* payloads on the heap */
     size_t entries_count, entries_size;
-    struct shard_world_image image; /* the state as last written back */
+    struct state_image image; /* the state as last written back */
 
     /* under way */
     struct shard_world_batch *batches;
     struct shard_world_held *held; /* messages that wait for the disk */
     uint64_t sequence, synced, synced_told;
-    struct shard_world_image incoming;
+    struct state_image incoming;
     bool receiving;
 
     uint64_t turns, replies, snapshots_open, snapshots_opened, installs;

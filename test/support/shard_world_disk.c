@@ -53,61 +53,11 @@ uint32_t shard_world_node_of (uint64_t replica)
     return (uint32_t) (replica / 10);
 }
 
-/* ---- images of a state */
-
-static void image_put (struct shard_world_image *image, const void *data, size_t len)
-{
-    if (image->len + len > image->size) {
-        image->size = 2 * (image->len + len);
-        image->data = realloc (image->data, image->size);
-        maitre_assert (image->data != NULL);
-    }
-    if (len > 0)
-        memcpy (image->data + image->len, data, len);
-    image->len += len;
-}
-
-void shard_world_image_close (struct shard_world_image *image)
-{
-    free (image->data);
-    *image = (struct shard_world_image){0};
-}
-
-struct shard_world_image shard_world_image_of (const struct state_map *map)
-{
-    struct shard_world_image image = {0};
-    struct tree_cursor cursor;
-    const struct tree_entry *entry;
-    tree_seek (map->tree, bytes_of (NULL, 0), &cursor);
-    while ((entry = tree_next (&cursor)) != NULL) {
-        uint8_t head[8];
-        bytes_put_u32 (head, entry->key_len);
-        bytes_put_u32 (head + 4, entry->value_len);
-        image_put (&image, head, sizeof head);
-        image_put (&image, entry->key, entry->key_len);
-        image_put (&image, entry->value, entry->value_len);
-    }
-    return image;
-}
-
-void shard_world_image_load (const struct shard_world_image *image, struct state_map *map)
-{
-    state_map_close (map);
-    state_map_init (map);
-    for (size_t at = 0; at < image->len;) {
-        uint32_t key_len = bytes_get_u32 (image->data + at), value_len = bytes_get_u32 (image->data + at + 4);
-        maitre_assert (image->len - at - 8 >= (size_t) key_len + value_len);
-        const uint8_t *key = image->data + at + 8;
-        state_map_put (map, bytes_of (key, key_len), bytes_of (key + key_len, value_len));
-        at += 8 + (size_t) key_len + value_len;
-    }
-}
-
 static uint64_t map_hash (const struct state_map *map)
 {
-    struct shard_world_image image = shard_world_image_of (map);
+    struct state_image image = state_image_of (map);
     uint64_t hash = checksum64 (1, bytes_of (image.data, image.len)) | 1;
-    shard_world_image_close (&image);
+    state_image_close (&image);
     return hash;
 }
 
@@ -235,7 +185,7 @@ void shard_world_persist (struct shard_world *w, struct shard_world_node *node, 
 /* ---- snapshot operations; the context is the node */
 
 struct snapshot {
-    struct shard_world_image image;
+    struct state_image image;
     size_t at;
 };
 
@@ -247,7 +197,7 @@ static bool snapshot_open (void *context, uint32_t shard, uint64_t *index, uint6
         return false;
     struct snapshot *snapshot = calloc (1, sizeof *snapshot);
     maitre_assert (snapshot != NULL);
-    image_put (&snapshot->image, node->image.data, node->image.len);
+    state_image_append (&snapshot->image, node->image.data, node->image.len);
     *index = node->image.index;
     *term = node->image.term;
     *out = snapshot;
@@ -279,7 +229,7 @@ static void snapshot_close (void *context, void *from)
     struct snapshot *snapshot = from;
     maitre_assert (node->snapshots_open > 0);
     node->snapshots_open--;
-    shard_world_image_close (&snapshot->image);
+    state_image_close (&snapshot->image);
     free (snapshot);
 }
 
@@ -307,7 +257,7 @@ static enum status import_chunk (void *context, uint32_t shard, struct bytes dat
         node->world->refuse_chunks--;
         return STATUS_INVALID_ARGUMENT;
     }
-    image_put (&node->incoming, data.data, data.len);
+    state_image_append (&node->incoming, data.data, data.len);
     return STATUS_OK;
 }
 
@@ -345,12 +295,12 @@ static bool import_finish (
     bool resets = shard_restore_resets (node->shard, index, term);
     shard_world_sync (node->world, node, UINT64_MAX); /* after every earlier batch of this shard */
     node->image.len = 0;
-    image_put (&node->image, node->incoming.data, node->incoming.len);
+    state_image_append (&node->image, node->incoming.data, node->incoming.len);
     node->image.index = index;
     node->image.term = term;
     shard_world_log_cut (node, resets ? UINT64_MAX : index, term);
     node->log_index = index;
-    shard_world_image_load (&node->image, &node->map);
+    state_image_load (&node->image, &node->map);
     node->installs++;
     return true;
 }

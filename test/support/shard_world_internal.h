@@ -42,10 +42,6 @@ uint64_t shard_world_dice (struct shard_world *w, uint64_t bound);
 uint32_t shard_world_node_of (uint64_t replica);
 void shard_world_step (struct shard_world *w); /* one ms */
 
-void shard_world_image_close (struct shard_world_image *image);
-struct shard_world_image shard_world_image_of (const struct state_map *map);
-void shard_world_image_load (const struct shard_world_image *image, struct state_map *map);
-
 void shard_world_persist (struct shard_world *w, struct shard_world_node *node, const struct shard_effects *effects);
 /* Writes the batches that are due by then. */
 void shard_world_sync (struct shard_world *w, struct shard_world_node *node, uint64_t due_ms);
