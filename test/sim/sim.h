@@ -333,11 +333,17 @@ struct sim_group {
     unsigned damaged;         /* replicas whose disk lost synced data, and are not yet cleared */
     uint64_t replicas_made;
 };
+/* What a run did, for the summary. */
+#define SIM_FAMILIES_MAX 32
+struct sim_counts {
+    uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
+        changes;
+    uint64_t faults[SIM_FAMILIES_MAX]; /* injected, by the family's bit */
+};
 struct sim_oracle {
     struct sim_map facts; /* leaders, votes, entries */
     struct sim_group groups[SIM_SHARDS_MAX];
-    uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
-        changes;
+    struct sim_counts counts;
 };
 void sim_oracle_message (struct sim *sim, const struct raft_message *message);
 void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uint64_t first, uint64_t last);
@@ -385,6 +391,9 @@ enum sim_family {
     SIM_CHURN = 1 << 18, /* leaders die young */
     SIM_FAMILIES = 19,
 };
+/* Words for the summary, by bit. */
+extern const char *const sim_family_names[SIM_FAMILIES];
+void sim_fault_count (struct sim *sim, uint32_t family);
 void sim_fault_draw (struct sim *sim);
 void sim_fault_next (struct sim *sim);
 void sim_fault_heal (struct sim *sim);
@@ -435,6 +444,16 @@ struct sim {
     struct sim_shard_clients *shard_clients;
     uint32_t cut_from, cut_to; /* a one-way cut that stays after healing; 0: none */
 };
+
+struct sim_result {
+    struct sim_counts counts;
+    uint64_t simulated_us, settle_us;
+    uint32_t families, nodes, shards;
+};
+/* sim_run.c: one seed once; the hash of its trace. result may be NULL. */
+uint64_t sim_run (const struct sim_options *options, struct sim_result *result);
+/* The fault families of a seed, without running it. */
+uint32_t sim_draw (const struct sim_options *options);
 
 uint64_t sim_new_replica (struct sim *sim, uint32_t node);
 uint32_t sim_node_of (const struct sim *sim, uint64_t replica);

@@ -26,6 +26,7 @@ static void begin (struct sim *sim, uint32_t shard, const struct raft_configurat
     uint32_t node = free_node (sim, members, leaves);
     if (node == 0)
         return;
+    sim_fault_count (sim, SIM_MEMBERS);
     *change = (struct sim_change){.running = true, .leaves = leaves, .started_us = sim->time_us};
     change->joins = sim_new_replica (sim, node);
     struct sim_stored *stored = sim_disk_create (&sim->nodes[node].disk, shard, change->joins);

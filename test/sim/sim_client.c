@@ -66,7 +66,7 @@ void sim_client_done (struct sim *sim, uint64_t id, const struct sim_replica *re
         sim_fail (sim, "operation %lu is answered twice", (unsigned long) id);
     op->pending = false;
     if (!ok) {
-        sim->oracle.unknown++;
+        sim->oracle.counts.unknown++;
         return;
     }
     struct sim_group *group = &sim->oracle.groups[op->shard];
@@ -78,5 +78,5 @@ void sim_client_done (struct sim *sim, uint64_t id, const struct sim_replica *re
         sim_fail (sim, "shard %u: an answer from index %lu, which is not committed", op->shard, (unsigned long) index);
     if (index > group->completed_index)
         group->completed_index = index;
-    *(op->read ? &sim->oracle.reads : &sim->oracle.writes) += 1;
+    *(op->read ? &sim->oracle.counts.reads : &sim->oracle.counts.writes) += 1;
 }

@@ -305,6 +305,7 @@ void sim_disk_crash (struct sim *sim, struct sim_node *node)
     disk->batch_writing = 0;
     if (!torn)
         return;
+    sim_fault_count (sim, SIM_TORN);
     for (struct sim_stored *stored = disk->replicas; stored; stored = stored->next)
         stored->suspect = true; /* the store cut a tail, and cannot tell what of whom it was */
 }

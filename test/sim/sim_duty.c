@@ -34,7 +34,7 @@ void sim_duty_suspect (struct sim *sim, struct sim_replica *replica, bool cleare
     if (!cleared && !became)
         return;
     sim_disk_write (replica->node, SIM_WRITE_SUSPECT, replica->replica)->suspect = became;
-    sim->oracle.cleared += cleared;
+    sim->oracle.counts.cleared += cleared;
     if (cleared && replica->stored->damaged) {
         replica->stored->damaged = false;
         sim->oracle.groups[replica->shard].damaged--;

@@ -1,6 +1,15 @@
 /* Faults: the seed draws which families are on (swarm testing), then one after the other until the cluster heals. */
 #include "test/sim/sim.h"
 
+const char *const sim_family_names[SIM_FAMILIES] = {"loss", "delay", "duplicate", "reorder", "partition", "one-way",
+    "reset", "crash", "torn", "power", "pause", "slow-disk", "drift", "rot", "transfer", "members", "compact", "small",
+    "churn"};
+
+void sim_fault_count (struct sim *sim, uint32_t family)
+{
+    sim->oracle.counts.faults[__builtin_ctz (family)]++;
+}
+
 static void draw_paths (struct sim *sim)
 {
     for (uint32_t a = 1; a <= sim->nodes_count; a++)
@@ -35,6 +44,9 @@ void sim_fault_draw (struct sim *sim)
         if (sim->families & SIM_DRIFT)
             sim->nodes[n].drift_ppm = (int64_t) sim_below (sim, 200001) - 100000;
     }
+    for (uint32_t family = SIM_DRIFT; family <= SIM_SMALL; family <<= 1) /* of the whole run, not of a moment */
+        if (sim->families & family & (SIM_DRIFT | SIM_COMPACT | SIM_SMALL))
+            sim_fault_count (sim, family);
 }
 
 static uint32_t any_node (struct sim *sim)
@@ -46,6 +58,7 @@ static void crash (struct sim *sim, struct sim_node *node, uint64_t least_ms, ui
 {
     if (!node->alive)
         return;
+    sim_fault_count (sim, SIM_CRASH);
     sim_node_crash (sim, node);
     sim_queue_push (&sim->queue, (struct sim_happening){
                                      .time_us = sim->time_us + 1000 * sim_between (sim, least_ms, most_ms),
@@ -68,8 +81,10 @@ void sim_fault_elected (struct sim *sim, struct sim_node *node)
 
 void sim_fault_strike (struct sim *sim, struct sim_node *node)
 {
-    if (sim->chaos)
-        crash (sim, node, 20, 800);
+    if (!sim->chaos)
+        return;
+    sim_fault_count (sim, SIM_CHURN);
+    crash (sim, node, 20, 800);
 }
 
 static void mend_cuts (struct sim *sim)
@@ -89,6 +104,7 @@ static void partition (struct sim *sim)
 {
     uint64_t side = sim_between (sim, 1, (UINT64_C (1) << sim->nodes_count) - 2);
     bool noticed = sim_chance (sim, 3);
+    sim_fault_count (sim, SIM_PARTITION);
     sim_trace (sim, "partition %lx", (unsigned long) side);
     for (uint32_t a = 1; a <= sim->nodes_count; a++)
         for (uint32_t b = a + 1; b <= sim->nodes_count; b++) {
@@ -107,6 +123,7 @@ static void cut_one_way (struct sim *sim)
     if (a == b)
         return;
     sim->paths[a][b].cut = true;
+    sim_fault_count (sim, SIM_ONE_WAY);
     sim_trace (sim, "nothing from %u to %u", a, b);
 }
 
@@ -132,8 +149,9 @@ static void rot (struct sim *sim, struct sim_node *node)
         if (!stored->damaged)
             sim->oracle.groups[stored->shard].damaged++;
         stored->damaged = true;
+        sim_fault_count (sim, SIM_ROT);
         sim_disk_rot (sim, stored, sim_between (sim, 1, SIM_UNDO_MAX));
-        sim->oracle.suspects++;
+        sim->oracle.counts.suspects++;
     }
 }
 
@@ -146,6 +164,7 @@ static void transfer (struct sim *sim)
     uint64_t target = 0;
     if (configuration->count > 0 && sim_chance (sim, 2))
         target = configuration->members[sim_below (sim, configuration->count)].replica;
+    sim_fault_count (sim, SIM_TRANSFER);
     sim_node_input (sim, leader, RAFT_TRANSFER)->event.replica = target;
 }
 
@@ -178,8 +197,10 @@ static void inject (struct sim *sim, uint32_t family)
         break;
     case SIM_RESET: {
         uint32_t other = any_node (sim);
-        if (other != node->index && node->alive && sim->nodes[other].alive)
+        if (other != node->index && node->alive && sim->nodes[other].alive) {
+            sim_fault_count (sim, SIM_RESET);
             sim_net_reset (sim, node->index, other);
+        }
         break;
     }
     case SIM_CRASH:
@@ -187,14 +208,19 @@ static void inject (struct sim *sim, uint32_t family)
         crash (sim, node, 20, 3000);
         break;
     case SIM_POWER:
-        for (uint32_t n = 1; sim_chance (sim, 4) && n <= sim->nodes_count; n++)
+        if (!sim_chance (sim, 4))
+            break;
+        sim_fault_count (sim, SIM_POWER);
+        for (uint32_t n = 1; n <= sim->nodes_count; n++)
             crash (sim, &sim->nodes[n], 100, 1500);
         break;
     case SIM_PAUSE:
         node->paused_until_us = sim->time_us + 1000 * sim_between (sim, 50, 4000);
+        sim_fault_count (sim, SIM_PAUSE);
         sim_trace (sim, "node %u pauses", node->index);
         break;
     case SIM_SLOW_DISK:
+        sim_fault_count (sim, SIM_SLOW_DISK);
         sim->disk_slow_until_us[node->index] = sim->time_us + 1000 * sim_between (sim, 200, 3000);
         break;
     case SIM_ROT:

@@ -1,4 +1,4 @@
-/* maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--services] [--trace]: each seed runs twice. */
+/* maitred_sim --seed N [--seeds COUNT] ...: the command line of the simulator; each seed runs twice. */
 #include "test/sim/sim.h"
 
 #include <signal.h>
@@ -10,9 +10,7 @@
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
 
-#define SETTLE_US (30 * 1000 * 1000)
-
-static uint64_t running_seed;
+static struct sim_options running; /* for whoever reads of an abort */
 
 /* ---- small helpers ---- */
 
@@ -49,26 +47,37 @@ void sim_trace (struct sim *sim, const char *format, ...)
         printf ("%10.3f %s\n", (double) sim->time_us / 1000.0, line);
 }
 
+/* The command that does it again, into `text`. */
+static const char *again (const struct sim_options *options, char *text, size_t size)
+{
+    char families[32] = "";
+    if (options->families_set)
+        snprintf (families, sizeof families, " --families %x", options->families);
+    snprintf (text, size, "again: maitred_sim --seed %lu --duration %lu%s%s --trace\n", (unsigned long) options->seed,
+        (unsigned long) options->duration_ms, families, options->services ? " --services" : "");
+    return text;
+}
+
 void sim_fail (const struct sim *sim, const char *format, ...)
 {
     va_list arguments;
+    char text[200];
     fflush (stdout);
     fprintf (stderr, "seed %lu at %.3f ms, families %x: ", (unsigned long) sim->options.seed,
         (double) sim->time_us / 1000.0, sim->families);
     va_start (arguments, format);
     vfprintf (stderr, format, arguments);
     va_end (arguments);
-    fprintf (stderr, "\nagain: maitred_sim --seed %lu --trace%s\n", (unsigned long) sim->options.seed,
-        sim->options.services ? " --services" : "");
+    fprintf (stderr, "\n%s", again (&sim->options, text, sizeof text));
     exit (1);
 }
 
 static void on_abort (int number)
 {
-    char text[64];
-    int len = snprintf (text, sizeof text, "while running seed %lu\n", (unsigned long) running_seed);
+    char text[200];
     fflush (stdout);
-    ssize_t written = write (2, text, (size_t) len);
+    again (&running, text, sizeof text);
+    ssize_t written = write (2, text, strlen (text));
     (void) written;
     (void) number;
 }
@@ -89,260 +98,100 @@ uint32_t sim_node_of (const struct sim *sim, uint64_t replica)
     return sim->replica_nodes[replica];
 }
 
-/* ---- one run ---- */
+/* ---- the command line ---- */
 
-static void found_shards (struct sim *sim)
+static void usage (FILE *out)
 {
-    for (uint32_t shard = 0; shard < sim->shards_count; shard++) {
-        struct raft_configuration members = {0};
-        for (uint32_t i = 0; i < sim->voters; i++) {
-            uint32_t node = 1 + (shard + i) % sim->nodes_count;
-            struct raft_member member = {
-                .replica = sim_new_replica (sim, node), .node = node, .rank = (uint8_t) i, .roles = RAFT_VOTER};
-            bool fits = raft_configuration_set (&members, member);
-            maitre_assert (fits);
-        }
-        for (uint32_t i = 0; i < members.count; i++) {
-            struct sim_node *node = &sim->nodes[members.members[i].node];
-            sim_disk_create (&node->disk, shard, members.members[i].replica)->configuration = members;
-        }
+    fprintf (out, "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--services | --any]\n"
+                  "                   [--trace] [--stats] [--once] [--draw]\n"
+                  "\n"
+                  "  --services      whole nodes with their services instead of bare Raft groups\n"
+                  "  --any           the seed draws which of the two\n"
+                  "  --duration MS   of the faults, before everything heals (default 8000)\n"
+                  "  --families HEX  exactly these fault families instead of those that the seed draws\n"
+                  "  --trace         every step; --stats: one JSON line a seed; --draw: only what the seed draws\n"
+                  "  --once          without the second run, which must give the same trace\n"
+                  "\n"
+                  "example: maitred_sim --services --seed 7 --trace\n");
+}
+
+static void add (struct sim_counts *total, const struct sim_counts *counts)
+{
+    const uint64_t *from = (const uint64_t *) counts;
+    uint64_t *to = (uint64_t *) total;
+    for (size_t i = 0; i < sizeof *total / sizeof *to; i++)
+        to[i] += from[i];
+}
+
+static void print_stats (const struct sim_options *options, const struct sim_result *result, bool ran)
+{
+    const struct sim_counts *c = &result->counts;
+    printf ("{\"seed\":%lu,\"model\":\"%s\",\"duration_ms\":%lu,\"families\":\"%x\"", (unsigned long) options->seed,
+        options->services ? "services" : "raft", (unsigned long) options->duration_ms, result->families);
+    if (ran) {
+        printf (",\"nodes\":%u,\"shards\":%u,\"simulated_ms\":%lu,\"settle_ms\":%lu", result->nodes, result->shards,
+            (unsigned long) (result->simulated_us / 1000), (unsigned long) (result->settle_us / 1000));
+        printf (",\"elections\":%lu,\"applied\":%lu,\"writes\":%lu,\"reads\":%lu,\"unknown\":%lu,\"repeated\":%lu"
+                ",\"restores\":%lu,\"changes\":%lu,\"faults\":{",
+            (unsigned long) c->elections, (unsigned long) c->applied, (unsigned long) c->writes,
+            (unsigned long) c->reads, (unsigned long) c->unknown, (unsigned long) c->repeated,
+            (unsigned long) c->restores, (unsigned long) c->changes);
+        for (unsigned i = 0, some = 0; i < SIM_FAMILIES; i++)
+            if (c->faults[i] > 0)
+                printf ("%s\"%s\":%lu", some++ ? "," : "", sim_family_names[i], (unsigned long) c->faults[i]);
+        printf ("}");
     }
+    printf ("}\n");
+    fflush (stdout);
 }
 
-static void setup (struct sim *sim, const struct sim_options *options)
+/* splitmix64 of the seed: independent of what the run draws. */
+static bool draws_services (uint64_t seed)
 {
-    *sim = (struct sim){.options = *options, .random = {options->seed * 2 + 1}, .chaos = true};
-    raft_effects_init (&sim->effects);
-    sim->nodes_count = (uint32_t) sim_between (sim, 3, SIM_NODES_MAX);
-    sim->shards_count = (uint32_t) (sim_chance (sim, 4) ? sim_between (sim, 1, 8) : sim_between (sim, 1, 3));
-    sim->voters = sim_chance (sim, 8) ? 1 : sim_chance (sim, 4) && sim->nodes_count >= 5 ? 5 : 3;
-    for (uint32_t n = 1; n <= sim->nodes_count; n++)
-        sim->nodes[n].index = n;
-    sim_fault_draw (sim);
-    sim_trace (sim, "seed %lu: %u nodes, %u shards, %u voters, families %x", (unsigned long) options->seed,
-        sim->nodes_count, sim->shards_count, sim->voters, sim->families);
-    found_shards (sim);
-    for (uint32_t n = 1; n <= sim->nodes_count; n++)
-        sim_node_start (sim, &sim->nodes[n]);
-    sim->clients = sim_between (sim, 1, 6);
-    for (uint64_t client = 1; client <= sim->clients; client++)
-        sim_queue_push (&sim->queue, (struct sim_happening){.time_us = client, .kind = SIM_CLIENT, .value = client});
-    sim_queue_push (&sim->queue, (struct sim_happening){.time_us = 1000, .kind = SIM_FAULT});
-    sim_queue_push (&sim->queue, (struct sim_happening){.time_us = 2000 * 1000, .kind = SIM_ADMIN});
+    struct sim_random random = {seed ^ UINT64_C (0x5eed)};
+    return sim_random_next (&random) % 4 != 0;
 }
 
-static void ask (struct sim *sim, uint64_t client)
+static bool one_seed (const struct sim_options *options, bool once, bool stats, struct sim_counts *total)
 {
-    if (sim->options.services)
-        sim_shard_ask (sim, client);
-    else
-        sim_client_ask (sim, client);
-}
-
-static void happen (struct sim *sim, struct sim_happening *happening, bool clients)
-{
-    struct sim_node *node = &sim->nodes[happening->node];
-    bool reaches = node->alive && (happening->epoch == 0 || happening->epoch == node->epoch);
-    sim->time_us = happening->time_us;
-    switch (happening->kind) {
-    case SIM_WAKE:
-        if (reaches && node->wake_us == happening->time_us)
-            sim_node_turn (sim, node);
-        break;
-    case SIM_DELIVER:
-        if (reaches && happening->data) {
-            sim_node_deliver (sim, node, happening->data, happening->len);
-            happening->data = NULL; /* taken over */
-        }
-        break;
-    case SIM_LINK:
-        if (reaches && sim_net_plausible (sim, happening))
-            sim_node_link (sim, node, happening->peer, happening->up);
-        break;
-    case SIM_DISK:
-        if (reaches && happening->value == node->disk.batch_writing) /* else it was waited for */
-            sim_disk_synced (sim, node);
-        break;
-    case SIM_SNAPSHOT:
-        if (reaches)
-            sim_node_snapshot (sim, node, happening->data, happening->len);
-        break;
-    case SIM_SENT:
-        if (reaches)
-            sim_node_snapshot_sent (sim, node, happening->data);
-        break;
-    case SIM_CLIENT:
-        if (clients)
-            ask (sim, happening->value);
-        break;
-    case SIM_FAULT:
-        sim_fault_next (sim);
-        break;
-    case SIM_RESTART:
-        if (!node->alive && sim->chaos)
-            sim_node_start (sim, node);
-        break;
-    case SIM_STRIKE:
-        if (reaches)
-            sim_fault_strike (sim, node);
-        break;
-    case SIM_ADMIN:
-        sim_admin_next (sim);
-        break;
-    }
-    free (happening->data);
-}
-
-static void run_until (struct sim *sim, uint64_t until_us, bool clients)
-{
-    struct sim_happening happening;
-    while (sim->queue.count > 0 && sim->queue.heap[0].time_us <= until_us) {
-        bool some = sim_queue_pop (&sim->queue, &happening);
-        maitre_assert (some);
-        happen (sim, &happening, clients);
-    }
-    sim->time_us = until_us;
-}
-
-/* What everybody thinks of a shard, for whoever looks into a failure. */
-static void describe (struct sim *sim, uint32_t shard)
-{
-    for (uint32_t n = 1; n <= sim->nodes_count; n++)
-        for (size_t i = 0; i < sim->nodes[n].replicas_count; i++) {
-            struct sim_replica *replica = sim->nodes[n].replicas[i];
-            if (replica->shard != shard)
-                continue;
-            struct raft_status s;
-            raft_status (replica->raft, &s);
-            sim_trace (sim,
-                "%u.%u replica %lu role %d term %lu leader %lu snapshot %lu applied %lu commit %lu persisted %lu last "
-                "%lu/%lu suspect %d members %u",
-                n, shard, (unsigned long) replica->replica, (int) s.role, (unsigned long) s.term,
-                (unsigned long) s.leader, (unsigned long) s.snapshot_index, (unsigned long) s.applied,
-                (unsigned long) s.commit, (unsigned long) s.persisted_index, (unsigned long) s.last_index,
-                (unsigned long) s.last_term, s.suspect, raft_configuration (replica->raft)->count);
-        }
-}
-
-/* Every member of the leader's configuration that lives holds and has applied what the leader has. */
-static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
-{
-    struct sim_replica *leader = sim_find_leader (sim, shard);
-    if (!leader || sim->changes[shard].running)
-        return false;
-    struct raft_status status;
-    raft_status (leader->raft, &status);
-    const struct raft_configuration *members = raft_configuration (leader->raft);
-    bool behind = status.applied != status.last_index && sim->cut_from == 0;
-    if (behind || status.applied <= beyond || raft_configuration_joint (members))
-        return false;
-    for (uint32_t i = 0; i < members->count; i++) {
-        struct sim_node *node = &sim->nodes[members->members[i].node];
-        struct sim_replica *replica = sim_node_find (node, members->members[i].replica);
-        if (!node->alive || node->index == sim->cut_from || node->index == sim->cut_to)
-            continue;
-        if (!replica || replica->machine.applied != status.applied)
+    struct sim_result result;
+    running = *options;
+    uint64_t first = sim_run (options, &result);
+    add (total, &result.counts);
+    if (!once) {
+        struct sim_options quiet = *options;
+        quiet.trace = false;
+        if (sim_run (&quiet, NULL) != first) {
+            char text[200];
+            fprintf (stderr, "seed %lu: two runs, two traces\n%s", (unsigned long) options->seed,
+                again (options, text, sizeof text));
             return false;
+        }
     }
+    if (stats)
+        print_stats (options, &result, true);
     return true;
 }
 
-static void require_convergence (struct sim *sim)
+static bool flag (const char *argument, const char *name, bool *value)
 {
-    uint64_t beyond[SIM_SHARDS_MAX];
-    for (uint32_t shard = 0; shard < sim->shards_count; shard++)
-        beyond[shard] = sim->oracle.groups[shard].completed_index;
-    uint64_t bound_us = sim->time_us + SETTLE_US;
-    run_until (sim, sim->time_us + 3000 * 1000, true);
-    for (;;) {
-        uint32_t done = 0;
-        while (done < sim->shards_count && settled (sim, done, beyond[done]))
-            done++;
-        if (done == sim->shards_count)
-            return;
-        if (sim->time_us > bound_us) {
-            describe (sim, done);
-            sim_fail (sim, "shard %u does not settle after everything healed", done);
-        }
-        /* Clients go on until every shard has moved, then the rest must catch up. */
-        bool moved = sim->oracle.groups[done].completed_index > beyond[done];
-        run_until (sim, sim->time_us + 100 * 1000, !moved);
-        for (uint64_t client = 1; !moved && client <= 1; client++)
-            ask (sim, client);
-    }
-}
-
-/* A healthy cluster keeps its leaders. */
-static void require_calm (struct sim *sim)
-{
-    bool balances = sim->options.services && (sim->families & SIM_TRANSFER);
-    uint64_t before = sim->oracle.elections;
-    run_until (sim, sim->time_us + 3000 * 1000, false);
-    if (before != sim->oracle.elections && !balances && sim->cut_from == 0)
-        sim_fail (sim, "an election although nothing happened");
-}
-
-static void close_all (struct sim *sim)
-{
-    for (uint32_t n = 1; n <= sim->nodes_count; n++) {
-        struct sim_node *node = &sim->nodes[n];
-        while (node->replicas_count > 0)
-            sim_node_drop_replica (sim, node, node->replicas[0]->replica);
-        free (node->replicas);
-        sim_disk_close (&node->disk);
-    }
-    sim_shard_clients_close (sim);
-    sim_queue_close (&sim->queue);
-    sim_oracle_close (&sim->oracle);
-    raft_effects_close (&sim->effects);
-    free (sim->ops);
-    free (sim->replica_nodes);
-}
-
-static uint64_t run (const struct sim_options *options, struct sim_oracle *total)
-{
-    struct sim *sim = malloc (sizeof *sim);
-    maitre_assert (sim != NULL);
-    running_seed = options->seed;
-    setup (sim, options);
-    run_until (sim, options->duration_ms * 1000, true);
-    sim_fault_heal (sim);
-    require_convergence (sim);
-    require_calm (sim);
-    for (uint32_t n = 1; sim->options.services && n <= sim->nodes_count; n++)
-        for (size_t i = 0; i < sim->nodes[n].replicas_count; i++)
-            sim_shard_final (sim, sim->nodes[n].replicas[i]);
-    sim_trace (sim, "settled after %lu elections, %lu writes, %lu reads", (unsigned long) sim->oracle.elections,
-        (unsigned long) sim->oracle.writes, (unsigned long) sim->oracle.reads);
-    uint64_t hash = sim->hash;
-    const struct sim_oracle *oracle = &sim->oracle;
-    total->elections += oracle->elections;
-    total->applied += oracle->applied;
-    total->reads += oracle->reads;
-    total->repeated += oracle->repeated;
-    total->writes += oracle->writes;
-    total->unknown += oracle->unknown;
-    total->snapshots += oracle->snapshots;
-    total->restores += oracle->restores;
-    total->suspects += oracle->suspects;
-    total->cleared += oracle->cleared;
-    total->refused += oracle->refused;
-    total->changes += oracle->changes;
-    close_all (sim);
-    free (sim);
-    return hash;
+    bool is = strcmp (argument, name) == 0;
+    *value = *value || is;
+    return is;
 }
 
 int main (int argc, char **argv)
 {
     struct sim_options options = {.seed = 1, .duration_ms = 8000};
+    struct sim_counts total = {0};
     uint64_t seeds = 1;
+    bool any = false, stats = false, once = false, draw = false, help = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
-        if (strcmp (argv[i], "--trace") == 0) {
-            options.trace = true;
-        } else if (strcmp (argv[i], "--services") == 0) {
-            options.services = true;
+        if (flag (argv[i], "--trace", &options.trace) || flag (argv[i], "--services", &options.services) ||
+            flag (argv[i], "--any", &any) || flag (argv[i], "--stats", &stats) || flag (argv[i], "--once", &once) ||
+            flag (argv[i], "--draw", &draw) || flag (argv[i], "--help", &help)) {
+            continue;
         } else if (more && strcmp (argv[i], "--seed") == 0) {
             options.seed = strtoull (argv[++i], NULL, 10);
         } else if (more && strcmp (argv[i], "--seeds") == 0) {
@@ -353,26 +202,27 @@ int main (int argc, char **argv)
             options.families = (uint32_t) strtoul (argv[++i], NULL, 16);
             options.families_set = true;
         } else {
-            fprintf (stderr, "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] "
-                             "[--services] [--trace]\n");
+            usage (stderr);
             return 2;
         }
     }
-    signal (SIGABRT, on_abort);
-    struct sim_oracle total = {0};
-    for (uint64_t i = 0; i < seeds; i++, options.seed++) {
-        uint64_t first = run (&options, &total);
-        struct sim_options quiet = options;
-        quiet.trace = false;
-        uint64_t second = run (&quiet, &total);
-        if (first != second) {
-            fprintf (stderr, "seed %lu: two runs, two traces\n", (unsigned long) options.seed);
-            return 1;
-        }
+    if (help) {
+        usage (stdout);
+        return 0;
     }
+    signal (SIGABRT, on_abort);
+    for (uint64_t i = 0; i < seeds; i++, options.seed++) {
+        if (any)
+            options.services = draws_services (options.seed);
+        if (draw)
+            print_stats (&options, &(struct sim_result){.families = sim_draw (&options)}, false);
+        else if (!one_seed (&options, once, stats, &total))
+            return 1;
+    }
+    if (draw || stats)
+        return 0;
     printf ("%lu seeds: elections %lu, applied %lu, writes %lu, reads %lu, unknown %lu, repeated %lu, refused %lu, "
-            "snapshots %lu, "
-            "restores %lu, rotten %lu, cleared %lu, changes %lu\n",
+            "snapshots %lu, restores %lu, rotten %lu, cleared %lu, changes %lu\n",
         (unsigned long) seeds, (unsigned long) total.elections, (unsigned long) total.applied,
         (unsigned long) total.writes, (unsigned long) total.reads, (unsigned long) total.unknown,
         (unsigned long) total.repeated, (unsigned long) total.refused, (unsigned long) total.snapshots,

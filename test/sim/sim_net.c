@@ -6,8 +6,10 @@
 static uint64_t arrival (struct sim *sim, struct sim_path *path)
 {
     uint64_t at = sim->time_us + path->delay_us + sim_below (sim, path->jitter_us + 1);
-    if (path->straggler_one_in && sim_chance (sim, path->straggler_one_in))
+    if (path->straggler_one_in && sim_chance (sim, path->straggler_one_in)) {
+        sim_fault_count (sim, SIM_REORDER);
         return at + sim_below (sim, 3000 * 1000); /* from another time: terms, leaders and lives have changed since */
+    }
     if (!path->reorder && at <= path->last_us)
         at = path->last_us + 1;
     if (at > path->last_us)
@@ -18,9 +20,19 @@ static uint64_t arrival (struct sim *sim, struct sim_path *path)
 void sim_net_send (struct sim *sim, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
 {
     struct sim_path *path = &sim->paths[from][to];
-    if (path->cut || sim_chance (sim, path->loss_one_in))
+    if (path->cut)
         return;
-    unsigned copies = 1 + sim_chance (sim, path->duplicate_one_in);
+    if (sim_chance (sim, path->loss_one_in)) {
+        sim_fault_count (sim, SIM_LOSS);
+        return;
+    }
+    unsigned copies = 1;
+    if (sim_chance (sim, path->duplicate_one_in)) {
+        sim_fault_count (sim, SIM_DUPLICATE);
+        copies++;
+    }
+    if (path->delay_us > 1000)
+        sim_fault_count (sim, SIM_DELAY);
     for (unsigned i = 0; i < copies; i++)
         sim_queue_push (&sim->queue, (struct sim_happening){
                                          .time_us = arrival (sim, path),

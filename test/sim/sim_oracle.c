@@ -103,7 +103,7 @@ void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uin
 void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica)
 {
     struct sim_group *group = &sim->oracle.groups[replica->shard];
-    sim->oracle.elections++;
+    sim->oracle.counts.elections++;
     sim_trace (sim, "%u.%u replica %lu leads term %lu", replica->node->index, replica->shard,
         (unsigned long) replica->replica, (unsigned long) replica->term);
     uint64_t first = state_fact (sim, FACT_LEADER, replica->shard, replica->term, 0, replica->replica);
@@ -142,7 +142,7 @@ static bool durable_on_quorum (
 void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, const struct raft_entry *entry)
 {
     struct sim_group *group = &sim->oracle.groups[replica->shard];
-    sim->oracle.applied++;
+    sim->oracle.counts.applied++;
     if (entry->index > group->committed_count) {
         if (entry->index != group->committed_count + 1)
             sim_fail (sim, "shard %u: entry %lu applied out of order", replica->shard, (unsigned long) entry->index);

@@ -37,7 +37,7 @@ static bool snapshot_open (void *context, uint32_t shard, uint64_t *index, uint6
     *index = stored->state.applied;
     *term = stored->state.applied_term;
     *out = snapshot;
-    self->sim->oracle.snapshots++;
+    self->sim->oracle.counts.snapshots++;
     return true;
 }
 
@@ -107,7 +107,7 @@ static bool import_finish (
     state_image_load (&stored->image, &self->map);
     self->replica->machine = stored->state;
     self->seen_applied = index;
-    self->sim->oracle.restores++;
+    self->sim->oracle.counts.restores++;
     sim_oracle_state (
         self->sim, self->replica, index, checksum64 (1, bytes_of (stored->image.data, stored->image.len)));
     sim_trace (

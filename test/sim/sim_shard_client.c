@@ -290,7 +290,7 @@ void sim_shard_lost (struct sim *sim, uint64_t token)
     if (token == 0)
         return;
     clients_of (sim)->attempts[token - 1].pending = false;
-    sim->oracle.unknown++;
+    sim->oracle.counts.unknown++;
 }
 
 /* ---- replies ---- */
@@ -343,7 +343,7 @@ static void settle (struct sim *sim, struct request *request, const struct shard
     const struct services_reply *answer = &reply->reply;
     uint64_t hash = checksum64 ((uint64_t) answer->status, answer->body);
     if (request->settled) {
-        sim->oracle.repeated++;
+        sim->oracle.counts.repeated++;
         if (request->verdict != answer->status || request->verdict_hash != hash)
             sim_fail (sim, "shard %u: one request, two verdicts: %s and %s", request->shard,
                 status_name (request->verdict), status_name (answer->status));
@@ -383,15 +383,15 @@ void sim_shard_reply (struct sim *sim, const struct sim_replica *replica, const 
     sim_trace (sim, "%u.%u answers %lu: %s%s", replica->node->index, replica->shard, (unsigned long) reply->token,
         status_name (reply->reply.status), reply->maybe_applied ? ", perhaps applied" : "");
     if (!final (reply)) {
-        *(reply->maybe_applied ? &sim->oracle.unknown : &sim->oracle.refused) += 1;
+        *(reply->maybe_applied ? &sim->oracle.counts.unknown : &sim->oracle.counts.refused) += 1;
         return;
     }
     if (request->action == ACT_GET) {
-        sim->oracle.reads++;
+        sim->oracle.counts.reads++;
         check_read (sim, attempt, &clients->bookings[request->booking - 1], &reply->reply);
         return;
     }
-    sim->oracle.writes++;
+    sim->oracle.counts.writes++;
     struct sim_group *group = &sim->oracle.groups[request->shard];
     if (group->committed_count > group->completed_index)
         group->completed_index = group->committed_count;

@@ -19,7 +19,7 @@ static void step_raft (struct sim_shard *self, struct sim_input *input, uint64_t
     step (self, (struct shard_event){.type = SHARD_EVENT_COMPACT, .compact_index = 0}, now_ms); /* opens the turn */
     input->event.configuration = &input->configuration;
     if (shard_raft_step (self->core, &input->event) == STATUS_OK && input->event.type == RAFT_CONFIGURE)
-        self->sim->oracle.changes++;
+        self->sim->oracle.counts.changes++;
 }
 
 static void receive (struct sim_shard *self, const struct sim_input *input, uint64_t now_ms)

@@ -30,7 +30,7 @@ static void propose (struct sim *sim, struct sim_replica *replica, struct sim_in
     input->event.payloads = &bytes;
     input->event.payloads_count = 1;
     if (raft_step (replica->raft, &input->event, &sim->effects) != STATUS_OK) {
-        sim->oracle.refused++;
+        sim->oracle.counts.refused++;
         sim_client_done (sim, input->op, replica, 0, false);
         return;
     }
@@ -46,7 +46,7 @@ static void restore (struct sim *sim, struct sim_replica *replica, struct sim_in
     replica->installing = false;
     if (install->index > replica->machine.applied) {
         replica->machine = install->state;
-        sim->oracle.restores++;
+        sim->oracle.counts.restores++;
         sim_oracle_installed (sim, replica);
     }
     enum status status = raft_step (replica->raft, &input->event, &sim->effects);
@@ -93,7 +93,7 @@ static void step_input (struct sim *sim, struct sim_replica *replica, struct sim
         input->event.configuration = &input->configuration;
         status = raft_step (replica->raft, &input->event, &sim->effects);
         if (status == STATUS_OK)
-            sim->oracle.changes++;
+            sim->oracle.counts.changes++;
         break;
     default:
         status = raft_step (replica->raft, &input->event, &sim->effects);
@@ -182,7 +182,7 @@ static void start_snapshots (struct sim *sim, struct sim_replica *replica)
         bool known = raft_configuration_at (replica->raft, snapshot.index, &snapshot.configuration);
         if (!known)
             sim_fail (sim, "shard %u: the log was cut beyond the written state", replica->shard);
-        sim->oracle.snapshots++;
+        sim->oracle.counts.snapshots++;
         sim_trace (sim, "%u.%u sends a snapshot at %lu to %lu", replica->node->index, replica->shard,
             (unsigned long) snapshot.index, (unsigned long) to);
         sim_net_snapshot (sim, replica->node->index, sim_node_of (sim, to), &snapshot);

@@ -1,0 +1,81 @@
+/* maitred_simulate: the command line; scripts/simulate builds it and hands its arguments over. */
+#include "test/sim/run/simulate.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void usage (FILE *out)
+{
+    fprintf (out,
+        "usage: maitred_simulate --simulator FILE (--seeds N | --minutes M) [--from SEED] [--jobs J] [--json] "
+        "[--quiet]\n"
+        "                        [-- SIMULATOR OPTION ...]\n"
+        "\n"
+        "Each seed draws nodes, shards, model and fault families, runs twice, and must do the same both times.\n"
+        "Exit status: 0 every seed passed; 1 one failed (what to run again is printed); 2 usage.\n");
+}
+
+static bool number (const char *text, uint64_t least, uint64_t *value)
+{
+    char *end;
+    if (text == NULL || *text < '0' || *text > '9')
+        return false;
+    *value = strtoull (text, &end, 10);
+    return *end == '\0' && *value >= least;
+}
+
+static bool parse (struct simulate *self, int argc, char **argv)
+{
+    uint64_t jobs;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp (argv[i], "--json") == 0) {
+            self->json = true;
+        } else if (strcmp (argv[i], "--quiet") == 0) {
+            self->quiet = true;
+        } else if (strcmp (argv[i], "--simulator") == 0 && value) {
+            self->simulator = argv[++i];
+        } else if (strcmp (argv[i], "--seeds") == 0 && number (value, 1, &self->seeds)) {
+            i++;
+        } else if (strcmp (argv[i], "--minutes") == 0 && number (value, 1, &self->minutes)) {
+            i++;
+        } else if (strcmp (argv[i], "--from") == 0 && number (value, 0, &self->from)) {
+            i++;
+        } else if (strcmp (argv[i], "--jobs") == 0 && number (value, 1, &jobs) && jobs <= SIMULATE_JOBS_MAX) {
+            self->jobs = (uint32_t) jobs;
+            i++;
+        } else if (strcmp (argv[i], "--") == 0) {
+            for (i++; i < argc && self->extra_count < SIMULATE_EXTRA_MAX; i++)
+                self->extra[self->extra_count++] = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return self->simulator && (self->seeds == 0) != (self->minutes == 0);
+}
+
+int main (int argc, char **argv)
+{
+    static struct simulate self = {.from = 1};
+    if (argc > 1 && strcmp (argv[1], "--help") == 0) {
+        usage (stdout);
+        return 0;
+    }
+    if (!parse (&self, argc, argv)) {
+        usage (stderr);
+        return 2;
+    }
+    if (self.jobs == 0) {
+        long cores = sysconf (_SC_NPROCESSORS_ONLN);
+        self.jobs = cores < 1 ? 1 : cores > SIMULATE_JOBS_MAX ? SIMULATE_JOBS_MAX : (uint32_t) cores;
+    }
+    signal (SIGPIPE, SIG_IGN);
+    simulate_all (&self);
+    for (size_t i = 0; i < self.failures_count; i++)
+        simulate_shrink (&self, &self.failures[i]);
+    simulate_report (&self);
+    return self.failures_count == 0 && self.passed > 0 ? 0 : 1;
+}
