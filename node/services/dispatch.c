@@ -2,6 +2,7 @@
 #include "node/services/auth.h"
 #include "node/services/avail.h"
 #include "node/services/catalog.h"
+#include "node/services/cluster.h"
 #include "node/services/order.h"
 #include "node/services/reserve.h"
 #include "node/services/service.h"
@@ -51,6 +52,11 @@ static const struct service_method table[METHOD_NUMBER_MAX + 1] = {
     [METHOD_NUMBER_ORDER_ADVANCE] = {.apply = order_advance_apply},
     [METHOD_NUMBER_ORDER_GET] = {.read = order_get_read},
     [METHOD_NUMBER_ORDER_LIST] = {.read = order_list_read},
+
+    [METHOD_NUMBER_CLUSTER_REPLACE_NODE] = {.apply = cluster_replace_node_apply},
+    [METHOD_NUMBER_CLUSTER_BIND_FOLDER] = {.apply = cluster_bind_folder_apply},
+    [METHOD_NUMBER_CLUSTER_NOTE_MOVES] = {.apply = cluster_note_moves_apply},
+    [METHOD_NUMBER_CLUSTER_PLACEMENT] = {.read = cluster_placement_read, .anonymous = true},
 
     [METHOD_NUMBER_CALL_OUTCOME] = {.apply = sessions_outcome_apply, .anonymous = true},
 };

@@ -37,6 +37,7 @@ enum table {
     TABLE_USER_ID,              /* user                         normalised login */
     TABLE_SESSION,              /* user, session                session */
     TABLE_API_KEY,              /* key                          api-key */
+    TABLE_PLACEMENT = 80,       /* (nothing)                    placement; the system shard's */
 };
 
 struct key {

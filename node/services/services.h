@@ -121,6 +121,10 @@ bool services_encode_due (const struct services_config *config, struct state *st
 /* Log time of the last applied entry, 0 in an empty shard (kept in the state, so it survives restarts and snapshots). */
 uint64_t services_log_time (struct state *state);
 
+/* The stored record of replaced nodes (schemas/placement.cddl), borrowed as state_get does; false: nothing was ever replaced.
+ * The system shard's. */
+bool services_placement (struct state *state, struct bytes *record);
+
 /* Recounts every counter, usage and index from the reservations and orders. Returns false and writes what differs
  * (NUL-terminated, cut at size) on drift. Slow: for tests, the simulator and cluster.Reconcile. */
 bool services_check (const struct services_config *config, struct state *state, char *drift, size_t drift_size);

@@ -49,8 +49,14 @@ struct cluster_node {
     struct bytes version;
     bool has_zone;
     struct bytes zone;
+    bool has_moves;
+    uint64_t moves; /* it is being replaced: shards of which it gets a new replica ... */
+    bool has_moves_done;
+    uint64_t moves_done; /* ... and of these, those that it votes in */
+    bool has_awaited;
+    bool awaited; /* it has to be started with an empty data folder */
 };
-#define CLUSTER_NODE_ENCODED_MAX 319
+#define CLUSTER_NODE_ENCODED_MAX 329
 #define CLUSTER_NODE_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type cluster_node_type;
 
@@ -114,7 +120,7 @@ struct status_reply {
 };
 #define STATUS_REPLY_NODES_COUNT_MAX 256
 #define STATUS_REPLY_SHARDS_COUNT_MAX 4097
-#define STATUS_REPLY_ENCODED_MAX 909362
+#define STATUS_REPLY_ENCODED_MAX 911922
 #define STATUS_REPLY_ARENA_MAX (UINT64_C (0) \
     + 256 * sizeof (struct cluster_node) + ARENA_ALIGNMENT \
     + 4097 * sizeof (struct cluster_shard) + ARENA_ALIGNMENT \
@@ -133,7 +139,7 @@ struct members_reply {
     size_t nodes_count;
 };
 #define MEMBERS_REPLY_NODES_COUNT_MAX 256
-#define MEMBERS_REPLY_ENCODED_MAX 81669
+#define MEMBERS_REPLY_ENCODED_MAX 84229
 #define MEMBERS_REPLY_ARENA_MAX (UINT64_C (0) \
     + 256 * sizeof (struct cluster_node) + ARENA_ALIGNMENT)
 extern const struct codec_type members_reply_type;
@@ -155,7 +161,7 @@ struct ring_reply {
 };
 #define RING_REPLY_NODES_COUNT_MAX 256
 #define RING_REPLY_SHARDS_COUNT_MAX 4097
-#define RING_REPLY_ENCODED_MAX 909281
+#define RING_REPLY_ENCODED_MAX 911841
 #define RING_REPLY_ARENA_MAX (UINT64_C (0) \
     + 256 * sizeof (struct cluster_node) + ARENA_ALIGNMENT \
     + 4097 * sizeof (struct cluster_shard) + ARENA_ALIGNMENT \

@@ -113,6 +113,18 @@ const struct method methods[METHOD_COUNT] = {
     {.name = "cluster.TransferLeader", .number = 132, .class = METHOD_LOCAL,
      .request = &transfer_leader_request_type, .reply = &transfer_leader_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.ReplaceNode", .number = 133, .class = METHOD_SYSTEM_WRITE,
+     .request = &replace_node_request_type, .reply = &replace_node_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.Placement", .number = 134, .class = METHOD_SYSTEM_READ,
+     .request = &placement_request_type, .reply = &placement_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.BindFolder", .number = 135, .class = METHOD_SYSTEM_WRITE,
+     .request = &bind_folder_request_type, .reply = &bind_folder_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.NoteMoves", .number = 136, .class = METHOD_SYSTEM_WRITE,
+     .request = &note_moves_request_type, .reply = &note_moves_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
     {.name = "health.Check", .number = 144, .class = METHOD_LOCAL,
      .request = &health_request_type, .reply = &health_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
@@ -143,18 +155,22 @@ static const uint16_t by_name[METHOD_COUNT] = {
     11, /* catalog.PutOffer */
     10, /* catalog.PutProvider */
     12, /* catalog.SetOfferState */
+    39, /* cluster.BindFolder */
     33, /* cluster.Members */
+    40, /* cluster.NoteMoves */
+    38, /* cluster.Placement */
+    37, /* cluster.ReplaceNode */
     34, /* cluster.Ring */
     32, /* cluster.Status */
     36, /* cluster.TransferLeader */
     35, /* cluster.Where */
-    37, /* health.Check */
+    41, /* health.Check */
     28, /* order.Advance */
     29, /* order.Get */
     30, /* order.List */
     27, /* order.Place */
     26, /* order.Quote */
-    38, /* reflect.Schema */
+    42, /* reflect.Schema */
     22, /* reserve.Cancel */
     20, /* reserve.Confirm */
     19, /* reserve.Create */
@@ -203,8 +219,12 @@ static const uint16_t by_number[METHOD_NUMBER_MAX + 1] = {
     [130] = 35,
     [131] = 36,
     [132] = 37,
-    [144] = 38,
-    [145] = 39,
+    [133] = 38,
+    [134] = 39,
+    [135] = 40,
+    [136] = 41,
+    [144] = 42,
+    [145] = 43,
 };
 
 const struct method *method_by_name (struct bytes name)

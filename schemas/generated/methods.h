@@ -7,6 +7,7 @@
 #include "schemas/generated/catalog.h"
 #include "schemas/generated/cluster.h"
 #include "schemas/generated/order.h"
+#include "schemas/generated/placement.h"
 #include "schemas/generated/reserve.h"
 
 enum method_number {
@@ -47,6 +48,10 @@ enum method_number {
     METHOD_NUMBER_CLUSTER_RING = 130,
     METHOD_NUMBER_CLUSTER_WHERE = 131,
     METHOD_NUMBER_CLUSTER_TRANSFER_LEADER = 132,
+    METHOD_NUMBER_CLUSTER_REPLACE_NODE = 133,
+    METHOD_NUMBER_CLUSTER_PLACEMENT = 134,
+    METHOD_NUMBER_CLUSTER_BIND_FOLDER = 135,
+    METHOD_NUMBER_CLUSTER_NOTE_MOVES = 136,
     METHOD_NUMBER_HEALTH_CHECK = 144,
     METHOD_NUMBER_REFLECT_SCHEMA = 145,
 };
@@ -54,7 +59,7 @@ enum method_number {
 #define METHOD_NUMBER_MAX 145
 
 /* Every method, ascending numbers. */
-#define METHOD_COUNT 39
+#define METHOD_COUNT 43
 extern const struct method methods[METHOD_COUNT];
 
 /* The method of that name ("reserve.Create", exact case), or NULL. */

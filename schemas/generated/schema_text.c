@@ -9,6 +9,7 @@
 #include "schemas/generated/log.h"
 #include "schemas/generated/order.h"
 #include "schemas/generated/peer.h"
+#include "schemas/generated/placement.h"
 #include "schemas/generated/raft.h"
 #include "schemas/generated/reserve.h"
 #include "schemas/generated/shard.h"
@@ -347,6 +348,9 @@ const char schema_text[] =
     "  &(replicas: 8) => 0..65535,\n"
     "  ? &(version: 9) => tstr .size (0..40),\n"
     "  ? &(zone: 10) => tstr .size (0..32),\n"
+    "  ? &(moves: 11) => 0..4097,                   ; it is being replaced: shards of which it gets a new replica ...\n"
+    "  ? &(moves_done: 12) => 0..4097,              ; ... and of these, those that it votes in\n"
+    "  ? &(awaited: 13) => bool,                    ; it has to be started with an empty data folder\n"
     "}\n"
     "cluster-replica = {\n"
     "  &(node: 1) => 1..65535,\n"
@@ -714,6 +718,87 @@ const char schema_text[] =
     "  &(chunks: 8) => [0*4 bstr .size (1..264000)],        ; snapshot-chunk\n"
     "  &(notices: 9) => [0*4 bstr .size (1..64)],           ; folder-notice\n"
     "}\n"
+    "; ---- placement.cddl\n"
+    "; Which node holds which replica where that is no longer what the written configuration says: one record in the system\n"
+    "; shard. A replacement of node N gives it a first replica id never used before; its replica of shard S is that plus S.\n"
+    "\n"
+    "placement-phase = &(none: 0, waiting: 1, filling: 2, joining: 3, done: 4)\n"
+    "\n"
+    "placed-node = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  &(first_replica: 2) => raft-replica,         ; of shard 0; that of shard S is first_replica + S\n"
+    "  ? &(folder: 3) => bstr .size 16,             ; the data folder that the number belongs to; absent: the next new one\n"
+    "  &(retired: 4) => [0*8 bstr .size 16],        ; folders that it belonged to, the newest last\n"
+    "}\n"
+    "\n"
+    "; The moves that are under way: each shard's leader carries out its own, and notes here how far it came.\n"
+    "replacement = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  &(first_replica: 2) => raft-replica,\n"
+    "  &(phases: 3) => bstr .size (1..4097),        ; placement-phase of each shard; none: the node has no replica of it\n"
+    "  &(since_ms: 4) => time-ms,\n"
+    "}\n"
+    "\n"
+    "placement = {\n"
+    "  &(epoch: 1) => uint,                         ; grows with every change of what is in `nodes`\n"
+    "  &(next_replica: 2) => raft-replica,          ; every id from here on is unused\n"
+    "  &(nodes: 3) => [0*256 placed-node],          ; those that were ever replaced, ascending\n"
+    "  ? &(running: 4) => replacement,\n"
+    "}\n"
+    "\n"
+    "; files/map of a data folder: the last committed placement that this node has heard of.\n"
+    "placement-file = {\n"
+    "  &(founded: 1) => bool,                       ; this node's replicas by it were made: one that is missing now is lost\n"
+    "  &(placement: 2) => placement,\n"
+    "}\n"
+    "\n"
+    "; The entry node adds what the system shard cannot know: where the first placement put replicas, and the known folder.\n"
+    "replace-node-request = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  ? &(known_folder: 2) => bstr .size 16,       ; filled in by the entry node, as are the next two\n"
+    "  ? &(first_free: 3) => raft-replica,          ; above every replica id of the first placement\n"
+    "  ? &(hosted: 4) => bstr .size (1..4097),      ; a byte a shard: 1 where the node has a replica\n"
+    "}\n"
+    "replace-node-reply = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  &(epoch: 2) => uint,\n"
+    "  &(first_replica: 3) => raft-replica,\n"
+    "  &(moves: 4) => 0..4097,                      ; shards of which it gets a new replica\n"
+    "}\n"
+    "\n"
+    "; The system shard's leader binds the number to the first folder that speaks for it and is not retired.\n"
+    "bind-folder-request = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  &(first_replica: 2) => raft-replica,         ; of which replacement\n"
+    "  &(folder: 3) => bstr .size 16,\n"
+    "}\n"
+    "bind-folder-reply = {\n"
+    "  &(epoch: 1) => uint,\n"
+    "}\n"
+    "\n"
+    "note-moves-request = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  &(first_replica: 2) => raft-replica,         ; of which replacement; those of another change nothing\n"
+    "  &(moves: 3) => [1*256 placement-move],\n"
+    "}\n"
+    "placement-move = {\n"
+    "  &(shard: 1) => 0..4096,\n"
+    "  &(phase: 2) => placement-phase,\n"
+    "}\n"
+    "note-moves-reply = {\n"
+    "  &(left: 1) => 0..4097,                       ; moves that are not done\n"
+    "}\n"
+    "\n"
+    "placement-request = {\n"
+    "}\n"
+    "placement-reply = {\n"
+    "  &(placement: 1) => placement,\n"
+    "}\n"
+    "\n"
+    "method-cluster-replace-node = [ \"cluster.ReplaceNode\", 133, replace-node-request, replace-node-reply, \"system-write\", \"none\" ]\n"
+    "method-cluster-placement = [ \"cluster.Placement\", 134, placement-request, placement-reply, \"system-read\", \"none\" ]\n"
+    "method-cluster-bind-folder = [ \"cluster.BindFolder\", 135, bind-folder-request, bind-folder-reply, \"system-write\", \"none\" ]\n"
+    "method-cluster-note-moves = [ \"cluster.NoteMoves\", 136, note-moves-request, note-moves-reply, \"system-write\", \"none\" ]\n"
     "; ---- raft.cddl\n"
     "; Raft between the replicas of one shard. The C structs of node/raft are the ones to work with; these are their wire form.\n"
     "\n"
@@ -939,6 +1024,8 @@ const struct codec_type *const codec_types[] = {
     &avail_list_free_request_type,
     &avail_query_type,
     &avail_row_type,
+    &bind_folder_reply_type,
+    &bind_folder_request_type,
     &catalog_get_reply_type,
     &catalog_get_request_type,
     &catalog_list_reply_type,
@@ -967,6 +1054,8 @@ const struct codec_type *const codec_types[] = {
     &login_request_type,
     &members_reply_type,
     &members_request_type,
+    &note_moves_reply_type,
+    &note_moves_request_type,
     &offer_type,
     &order_type,
     &order_advance_request_type,
@@ -984,6 +1073,12 @@ const struct codec_type *const codec_types[] = {
     &outcome_reply_type,
     &outcome_request_type,
     &peer_frame_type,
+    &placed_node_type,
+    &placement_type,
+    &placement_file_type,
+    &placement_move_type,
+    &placement_reply_type,
+    &placement_request_type,
     &policy_type,
     &provider_type,
     &put_offer_request_type,
@@ -1000,6 +1095,9 @@ const struct codec_type *const codec_types[] = {
     &refusal_type,
     &register_reply_type,
     &register_request_type,
+    &replace_node_reply_type,
+    &replace_node_request_type,
+    &replacement_type,
     &reply_header_type,
     &request_header_type,
     &request_record_type,
@@ -1040,7 +1138,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 111;
+const size_t codec_types_count = 124;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {
