@@ -192,6 +192,8 @@ static int call_once (const struct cli *cli, struct maitre *client, const struct
 int cli_invoke (struct cli *cli, const struct method *method, json_t *request, const char *make, bool all)
 {
     int code = CLI_OK;
+    if (method->number == METHOD_NUMBER_CLUSTER_INJECT_FAULT && cli->node == 0) /* only that node itself takes it */
+        cli->node = (uint32_t) json_integer_value (json_object_get (request, "node"));
     struct maitre *client = cli_client (cli, 16, &code);
     if (client != NULL) {
         struct seed seed = make_seed (cli, client);

@@ -87,6 +87,9 @@ const struct verb verbs[] = {
     {"cluster", "transfer", METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, "shard node", NULL,
         "move a shard's leader to a node", "maitre cluster transfer 7 2"},
 
+    {"node", "fail", METHOD_NUMBER_CLUSTER_INJECT_FAULT, "node point action", NULL,
+        "set or --list the failpoints of a node that was started with faults = 1 (admins)",
+        "maitre node fail 2 log.write.before crash,once"},
     {"node", "health", METHOD_NUMBER_HEALTH_CHECK, "", NULL, "is a node serving (exit 1: it is not)",
         "maitre node health --node 2"},
 };

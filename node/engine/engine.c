@@ -117,6 +117,7 @@ static bool open_store (struct engine *engine, struct engine_error *error)
             "%s; nothing was changed: see \"A disk that is lost or damaged\" in node/README.md", why.text);
     if (status != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s", why.text);
+    failpoint_pass (FAILPOINT_START_FOLDER);
     const char *reason;
     if (store_suspect (engine->store, &reason))
         event_log (EVENT_LOG_WARN, "this folder is suspect: its replicas vote again once leaders have filled them",
@@ -234,8 +235,8 @@ static bool open_all (struct engine *engine, struct engine_error *error)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "gossip cannot start: check the disk and the memory");
     if (!dial_peers (engine, error))
         return false;
-    if (engine_writer_start (engine) != STATUS_OK || engine_flusher_start (engine) != STATUS_OK ||
-        engine_hashers_start (engine) != STATUS_OK)
+    if (failpoint (FAILPOINT_START_THREADS) || engine_writer_start (engine) != STATUS_OK ||
+        engine_flusher_start (engine) != STATUS_OK || engine_hashers_start (engine) != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "threads cannot be started: raise the limits of processes");
     return engine_metrics_open (engine, error);
 }
@@ -276,6 +277,7 @@ void engine_close (struct engine **self_p)
     transport_destroy (&engine->transport);
     front_destroy (&engine->front);
     zap_destroy (&engine->zap);
+    failpoint_pass (FAILPOINT_STOP_CLOSE);
     store_close (&engine->store);
     route_map_close (&engine->map);
     route_admission_destroy (&engine->admission);

@@ -114,8 +114,11 @@ void engine_client_answer (struct engine *engine, const struct front_client *cli
         header.has_map_epoch = true;
         header.map_epoch = engine->map.epoch;
     }
+    if (failpoint (FAILPOINT_SEND_REPLY_BEFORE))
+        return;
     enum status status = front_reply (engine->front, client, &header, answer->body);
     maitre_assert (status != STATUS_INVALID_ARGUMENT);
+    failpoint_pass (FAILPOINT_SEND_REPLY_AFTER);
 }
 
 static void count_answer (struct engine *engine, const struct answer *answer)

@@ -316,6 +316,9 @@ bool engine_cluster_answer (struct engine *engine, struct call *call, struct byt
     case METHOD_NUMBER_CLUSTER_TRANSFER_LEADER:
         answer_transfer (engine, call, request, body);
         return true;
+    case METHOD_NUMBER_CLUSTER_INJECT_FAULT:
+        engine_faults_answer (engine, call, request);
+        return true;
     default:
         return false;
     }

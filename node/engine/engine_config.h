@@ -16,7 +16,7 @@
  *   limits                          all optional, see struct engine_limits
  *   log
  *       level = info
- *   faults = 0                      1 allows cluster.InjectFault
+ *   faults = 0                      1 allows failpoints: cluster.InjectFault and MAITRED_FAILPOINTS
  */
 #ifndef MAITRED_NODE_ENGINE_CONFIG_H
 #define MAITRED_NODE_ENGINE_CONFIG_H

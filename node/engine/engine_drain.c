@@ -23,6 +23,7 @@ static uint32_t leads (const struct engine *engine)
 static void hand_over (struct engine *engine)
 {
     uint32_t asked = 0;
+    failpoint_pass (FAILPOINT_DRAIN_HAND_OVER);
     for (uint32_t shard = 0; shard <= engine->config.shards && asked < TRANSFERS_A_TURN; shard++) {
         struct replica *replica = engine->replicas[shard];
         if (replica == NULL || replica->leader_node != engine->config.node ||
@@ -49,6 +50,7 @@ bool engine_serves (const struct engine *engine)
 
 void engine_drain_begin (struct engine *engine)
 {
+    failpoint_pass (FAILPOINT_DRAIN_BEGIN);
     engine->draining = true;
     engine->ready = false;
     engine->drain_until_ms = engine->now_ms + engine->config.limits.drain_ms;

@@ -102,6 +102,7 @@ static bool begin (struct engine *engine, struct replica *replica, const struct 
         return false;
     if (table_write_back_begin (replica->table, status->applied_index, term) != STATUS_OK)
         return false;
+    failpoint_pass (FAILPOINT_FLUSH_BEGIN);
     replica->flushed_ms = engine->now_ms;
     replica->swept = engine->flush_sweep;
     engine->flushing[engine->flushing_count++] = replica;
@@ -116,9 +117,11 @@ static void cut_log (struct engine *engine, struct replica *replica, uint64_t in
     if (index <= replica->compacted || !shard_log_point (replica->core, index, &term, &members))
         return;
     size_t len = raft_configuration_encode (&members, config);
+    failpoint_pass (FAILPOINT_PERSIST_CUT_BEFORE);
     if (store_turn_compact (engine->collecting, replica->shard, replica->id, index, term, bytes_of (config, len)) !=
         STATUS_OK)
         engine_halt (engine, "shard %u: its log cannot be cut for want of memory", replica->shard);
+    failpoint_pass (FAILPOINT_PERSIST_CUT_AFTER);
     replica->compacted = index;
     engine->counters.compactions++;
     struct shard_event event = {.type = SHARD_EVENT_COMPACT, .compact_index = index};
@@ -165,6 +168,7 @@ static void choose (struct engine *engine)
 static void hand_over (struct engine *engine)
 {
     struct flusher *flusher = &engine->flusher;
+    failpoint_pass (FAILPOINT_FLUSH_HAND_OVER);
     pthread_mutex_lock (&flusher->lock);
     flusher->batches = engine->flush_batches;
     flusher->batches_count = engine->flush_batches_count;
@@ -258,6 +262,7 @@ void engine_flush_completed (struct engine *engine)
     }
     if (!round)
         return;
+    failpoint_pass (FAILPOINT_FLUSH_DONE_BEFORE);
     engine->counters.flushes++;
     for (size_t i = 0; i < engine->flushing_count; i++) {
         struct replica *replica = engine->flushing[i];
@@ -270,6 +275,7 @@ void engine_flush_completed (struct engine *engine)
         store_batch_destroy (&engine->flush_batches[i]);
     engine->flush_batches_count = 0;
     engine->flushing_count = engine->flush_building = 0;
+    failpoint_pass (FAILPOINT_FLUSH_DONE_AFTER);
 }
 
 void engine_flush_forget (struct engine *engine, const struct replica *replica)

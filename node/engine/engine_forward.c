@@ -6,7 +6,7 @@
 
 bool engine_forward (struct engine *engine, struct call *call, struct bytes body, uint32_t node, uint32_t hops)
 {
-    if (body.len > ENGINE_BODY_BYTES_MAX)
+    if (body.len > ENGINE_BODY_BYTES_MAX || failpoint (FAILPOINT_SEND_CALL_BEFORE))
         return false;
     struct forward_call forward = {
         .call = engine_call_token (engine, call),
@@ -24,6 +24,7 @@ bool engine_forward (struct engine *engine, struct call *call, struct bytes body
     if (room == NULL || codec_encode (&forward_call_type, &forward, room, size, &len) != STATUS_OK)
         return false;
     transport_commit (engine->transport, len);
+    failpoint_pass (FAILPOINT_SEND_CALL_AFTER);
     call->forwarded_to = node;
     call->started = true;
     engine->counters.forwarded_out++;
@@ -33,6 +34,8 @@ bool engine_forward (struct engine *engine, struct call *call, struct bytes body
 void engine_forward_call_received (struct engine *engine, uint32_t node, struct bytes item)
 {
     struct forward_call forward;
+    if (failpoint (FAILPOINT_RECEIVE_CALL))
+        return;
     if (codec_decode (&forward_call_type, item, CODEC_STRICT, NULL, &forward, NULL) != STATUS_OK) {
         engine->counters.invalid++;
         return;
@@ -93,12 +96,15 @@ void engine_forward_answer (struct engine *engine, const struct call *call, cons
     if (answer->message != NULL)
         reply.message = bytes_text (answer->message);
     size_t size = answer->body.len + FORWARD_REPLY_HEAD_BYTES, len;
+    if (failpoint (FAILPOINT_SEND_ANSWER_BEFORE))
+        return;
     uint8_t *room = size > TRANSPORT_ITEM_BYTES_MAX ? NULL
                                                     : transport_reserve (engine->transport, call->peer_node,
                                                           TRANSPORT_NOW, TRANSPORT_REPLIES, size);
     /* Without room the other side learns it from the broken link, or from its deadline. */
     if (room != NULL && codec_encode (&forward_reply_type, &reply, room, size, &len) == STATUS_OK)
         transport_commit (engine->transport, len);
+    failpoint_pass (FAILPOINT_SEND_ANSWER_AFTER);
 }
 
 /* Reasons and messages arrive without a closing NUL. */
@@ -114,6 +120,8 @@ static const char *text_of (struct bytes text, char *out, size_t size)
 void engine_forward_reply_received (struct engine *engine, uint32_t node, struct bytes item)
 {
     struct forward_reply reply;
+    if (failpoint (FAILPOINT_RECEIVE_ANSWER))
+        return;
     if (codec_decode (&forward_reply_type, item, CODEC_STRICT, NULL, &reply, NULL) != STATUS_OK) {
         engine->counters.invalid++;
         return;

@@ -13,6 +13,7 @@
 #include <czmq.h>
 
 #include "node/engine/engine.h"
+#include "node/failpoint/failpoint.h"
 #include "node/gossip/gossip.h"
 #include "node/identity/identity.h"
 #include "node/identity/password_throttle.h"
@@ -28,6 +29,7 @@
 #include "router/ring/ring.h"
 #include "router/route/route.h"
 #include "router/route/route_admission.h"
+#include "schemas/generated/cluster.h"
 #include "schemas/generated/log.h"
 #include "schemas/generated/methods.h"
 #include "schemas/generated/shard.h"
@@ -124,6 +126,7 @@ struct replica {
     uint8_t *incoming; /* of the import: a chunk that is not complete yet */
     size_t incoming_len;
     bool suspect;
+    bool read_failed;       /* by a failpoint */
     uint64_t transfer_call; /* token of the call that asked to hand the leadership over, 0: none */
 };
 
@@ -334,6 +337,9 @@ bool engine_cluster_answer (struct engine *engine, struct call *call, struct byt
 /* Who leads a shard and can be reached, 0: nobody. By the own replica's word where there is one, else by hints. */
 uint32_t engine_leader (const struct engine *engine, uint32_t shard);
 void engine_cluster_leader_changed (struct engine *engine, struct replica *replica);
+
+/* engine_faults.c: cluster.InjectFault */
+void engine_faults_answer (struct engine *engine, struct call *call, const struct inject_fault_request *request);
 
 /* engine_shards.c: turn ends and their effects */
 struct replica *engine_replica (struct engine *engine, uint32_t shard);

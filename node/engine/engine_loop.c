@@ -194,6 +194,7 @@ enum engine_exit engine_run (struct engine *engine)
     engine->now_us = engine_clock_us ();
     engine->now_ms = engine->now_us / 1000;
     prctl (PR_SET_TIMERSLACK, 1000ul); /* short pauses are to be short */
+    failpoint_pass (FAILPOINT_START_RUN);
     engine_gossip_join (engine);
     event_log (EVENT_LOG_INFO, "node runs", event_log_text ("clients", front_endpoint (engine->front)),
         event_log_u64 ("replicas", engine->replicas_count), event_log_text ("version", engine->config.version));
@@ -201,6 +202,7 @@ enum engine_exit engine_run (struct engine *engine)
         poll_and_turn (engine, items, count, patience_ms (engine));
         space_turns (engine);
     }
+    failpoint_pass (FAILPOINT_DRAIN_OVER);
     if (engine->exit == ENGINE_EXIT_OK) /* nobody listens to an impostor */
         say_goodbye (engine, items, count);
     event_log (EVENT_LOG_INFO, "node stops");

@@ -40,11 +40,14 @@ static void send_messages (struct engine *engine, const struct gossip_output *ou
     for (size_t i = 0; i < output->sends_count; i++) {
         const struct gossip_send *send = &output->sends[i];
         size_t len;
+        if (failpoint (FAILPOINT_SEND_GOSSIP_BEFORE))
+            continue;
         if (codec_encode (&gossip_message_type, send->message, engine->page, GOSSIP_MESSAGE_BYTES_MAX, &len) !=
             STATUS_OK)
             continue;
         enum status status = transport_gossip_send (engine->transport, send->endpoint, bytes_of (engine->page, len));
         (void) status; /* gossip lives with loss; counted there */
+        failpoint_pass (FAILPOINT_SEND_GOSSIP_AFTER);
     }
 }
 
@@ -95,6 +98,8 @@ void engine_gossip_drain (struct engine *engine)
         enum status status = transport_gossip_receive (engine->transport, &bytes, &node);
         if (status == STATUS_NOT_FOUND)
             return;
+        if (failpoint (FAILPOINT_RECEIVE_GOSSIP))
+            continue;
         arena_reset (&engine->arena);
         if (status != STATUS_OK ||
             codec_decode (&gossip_message_type, bytes, CODEC_STRICT, &engine->arena, &message, NULL) != STATUS_OK ||

@@ -15,8 +15,10 @@ static void save_peers (struct engine *engine)
     for (uint32_t node = 0; node <= ENGINE_NODES_MAX; node++)
         memcpy (content + node * ID_SIZE, engine->peers[node].uuid.b, ID_SIZE);
     size_t len = ((size_t) engine->config.nodes.node_count + 1) * ID_SIZE;
-    if (store_file_put (engine->store, PEERS_FILE, bytes_of (content, len)) != STATUS_OK)
+    if (failpoint (FAILPOINT_PEERS_BEFORE) ||
+        store_file_put (engine->store, PEERS_FILE, bytes_of (content, len)) != STATUS_OK)
         engine_halt (engine, "the list of known peers cannot be written: check the disk");
+    failpoint_pass (FAILPOINT_PEERS_AFTER);
 }
 
 static bool refuse_peers (const struct engine *engine, enum status status, struct engine_error *error)
@@ -57,7 +59,7 @@ bool engine_peers_load (struct engine *engine, struct engine_error *error)
 static void tell_impostor (struct engine *engine, uint32_t node, const struct id *uuid)
 {
     struct peer_state *peer = &engine->peers[node];
-    if (engine->now_ms < peer->told_ms + TELL_MS)
+    if (engine->now_ms < peer->told_ms + TELL_MS || failpoint (FAILPOINT_SEND_NOTICE_BEFORE))
         return;
     struct folder_notice notice = {.known = peer->uuid, .seen = *uuid};
     uint8_t *room =
@@ -145,6 +147,8 @@ static void receive_raft (struct engine *engine, struct bytes item)
 {
     struct raft_wire_message wire;
     struct raft_message message;
+    if (failpoint (FAILPOINT_RECEIVE_RAFT))
+        return;
     arena_reset (&engine->arena);
     if (codec_decode (&raft_wire_message_type, item, CODEC_STRICT, &engine->arena, &wire, NULL) != STATUS_OK ||
         raft_codec_from_wire (&wire, &message, engine->entries) != STATUS_OK) {
@@ -165,6 +169,8 @@ static void receive_raft (struct engine *engine, struct bytes item)
 static void receive_ack (struct engine *engine, struct bytes item)
 {
     struct snapshot_ack ack;
+    if (failpoint (FAILPOINT_RECEIVE_ACK))
+        return;
     if (codec_decode (&snapshot_ack_type, item, CODEC_STRICT, NULL, &ack, NULL) != STATUS_OK) {
         engine->counters.invalid++;
         return;
@@ -178,6 +184,8 @@ static void receive_ack (struct engine *engine, struct bytes item)
 static void receive_chunk (struct engine *engine, struct bytes item)
 {
     struct snapshot_chunk chunk;
+    if (failpoint (FAILPOINT_RECEIVE_CHUNK))
+        return;
     arena_reset (&engine->arena);
     if (codec_decode (&snapshot_chunk_type, item, CODEC_STRICT, &engine->arena, &chunk, NULL) != STATUS_OK) {
         engine->counters.invalid++;
@@ -258,7 +266,7 @@ void engine_peers_drain (struct engine *engine)
         enum status status = transport_receive (engine->transport, &frame);
         if (status == STATUS_NOT_FOUND)
             return;
-        if (status == STATUS_OK)
+        if (status == STATUS_OK && !failpoint (FAILPOINT_RECEIVE_FRAME))
             receive_frame (engine, &frame);
     }
 }

@@ -96,7 +96,8 @@ static bool found_replicas (struct engine *engine, struct engine_error *error)
     struct store_turn *turn = store_turn_new (engine->store);
     uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
     struct store_error why = {.text = "out of memory"};
-    enum status status = turn == NULL ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
+    enum status status =
+        turn == NULL || failpoint (FAILPOINT_START_FOUND_BEFORE) ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
     for (uint32_t shard = 0; shard <= engine->config.shards && status == STATUS_OK; shard++) {
         uint64_t replica = own_replica (engine, shard);
         if (replica == 0)
@@ -112,6 +113,7 @@ static bool found_replicas (struct engine *engine, struct engine_error *error)
     if (status != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: the first replicas cannot be written: %s",
             engine->config.data, why.text);
+    failpoint_pass (FAILPOINT_START_FOUND_AFTER);
     return true;
 }
 
@@ -183,8 +185,9 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
     size_t len = raft_configuration_encode (&members, config);
     struct store_turn *turn = store_turn_new (engine->store);
     uint32_t generation = 0;
-    enum status status = turn == NULL ? STATUS_RESOURCE_EXHAUSTED
-                                      : store_suspect_set (engine->store, "the state of a replica was damaged");
+    enum status status = turn == NULL || failpoint (FAILPOINT_START_OVER_BEFORE)
+                             ? STATUS_RESOURCE_EXHAUSTED
+                             : store_suspect_set (engine->store, "the state of a replica was damaged");
     if (status == STATUS_OK)
         status = store_state_fresh (engine->store, row->shard, row->replica, &generation, &why);
     if (status == STATUS_OK)
@@ -196,6 +199,7 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
     if (copy == NULL)
         return engine_fail (
             error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s", row->shard, why.text);
+    failpoint_pass (FAILPOINT_START_OVER_AFTER);
     memcpy (copy, config, len);
     free (found->config);
     found->config = copy;
@@ -212,7 +216,8 @@ static enum status load_table (struct engine *engine, struct found *found)
 {
     const struct store_replica *row = &found->row;
     found->table = table_new (engine->store, &engine->budget, row->shard, row->replica, row->generation, false);
-    return found->table == NULL ? STATUS_RESOURCE_EXHAUSTED : table_load_all (found->table);
+    return found->table == NULL || failpoint (FAILPOINT_START_TABLE) ? STATUS_RESOURCE_EXHAUSTED
+                                                                     : table_load_all (found->table);
 }
 
 /* ---- rot in the state database (P9): what of it can be read is kept, the rest is replayed, or filled by leaders */
@@ -392,6 +397,7 @@ static bool open_replica (struct engine *engine, struct found *found, uint64_t s
     replica->table = found->table;
     found->table = NULL;
     engine_replica_bind_state (replica);
+    failpoint_pass (FAILPOINT_START_REPLICA);
     return open_core (engine, replica, found, session, error);
 }
 
@@ -407,6 +413,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     struct store_recovery visitor = {.argument = &recovery, .replica = note_replica, .entry = note_entry};
     struct store_error why;
     enum status status = store_log_recover (engine->store, &visitor, &why);
+    failpoint_pass (FAILPOINT_START_LOG_AFTER);
     bool fine = status == STATUS_OK;
     if (!fine)
         engine_fail (error, status == STATUS_FAILED_PRECONDITION ? ENGINE_EXIT_FOLDER : ENGINE_EXIT_DAMAGE,

@@ -190,6 +190,8 @@ void engine_requests_drain (struct engine *engine)
         enum status status = front_receive (engine->front, &request);
         if (status == STATUS_NOT_FOUND)
             return;
+        if (status == STATUS_OK && failpoint (FAILPOINT_RECEIVE_REQUEST))
+            continue;
         if (status == STATUS_OK)
             start (engine, &request);
         else

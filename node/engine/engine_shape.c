@@ -82,8 +82,11 @@ bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_erro
 bool engine_shape_pin (struct engine *engine, struct engine_error *error)
 {
     char text[SHAPE_BYTES_MAX];
-    if (store_file_put (engine->store, SHAPE_FILE, write_shape (&engine->config, text)) == STATUS_OK)
+    if (!failpoint (FAILPOINT_SHAPE_BEFORE) &&
+        store_file_put (engine->store, SHAPE_FILE, write_shape (&engine->config, text)) == STATUS_OK) {
+        failpoint_pass (FAILPOINT_SHAPE_AFTER);
         return true;
+    }
     return engine_fail (
         error, ENGINE_EXIT_RESOURCES, "%s: files cannot be written: check the disk", engine->config.data);
 }

@@ -65,15 +65,20 @@ static void note_suspect (struct engine *engine, struct replica *replica, const 
         engine->suspects++;
         event_log (EVENT_LOG_WARN, "replica is suspect: its log lacks what a leader remembers",
             event_log_u64 ("shard", replica->shard));
-        if (store_suspect_set (engine->store, "a leader remembers more than the log holds") != STATUS_OK)
+        if (failpoint (FAILPOINT_PERSIST_SUSPECT_BEFORE) ||
+            store_suspect_set (engine->store, "a leader remembers more than the log holds") != STATUS_OK)
             engine_halt (engine, "the suspect mark cannot be written");
+        failpoint_pass (FAILPOINT_PERSIST_SUSPECT_AFTER);
     }
     if (effects->persist.suspect_cleared && replica->suspect) {
         replica->suspect = false;
         engine->suspects--;
         event_log (EVENT_LOG_INFO, "replica is trusted again", event_log_u64 ("shard", replica->shard));
-        if (engine->suspects == 0 && store_suspect_clear (engine->store) != STATUS_OK)
+        if (engine->suspects > 0)
+            return;
+        if (failpoint (FAILPOINT_PERSIST_TRUST_BEFORE) || store_suspect_clear (engine->store) != STATUS_OK)
             engine_halt (engine, "the suspect mark cannot be removed");
+        failpoint_pass (FAILPOINT_PERSIST_TRUST_AFTER);
     }
 }
 
@@ -82,13 +87,19 @@ static void carry_out_persist (struct engine *engine, struct replica *replica, c
     if (effects->persist.sequence == 0)
         return;
     /* A reset was written with the snapshot that asked for it (engine_snapshots.c). */
-    if (effects->persist.truncate)
+    if (effects->persist.truncate) {
+        failpoint_pass (FAILPOINT_PERSIST_ENTRIES_BEFORE);
         append_entries (engine, replica, effects);
-    if (effects->persist.hard_state)
+        failpoint_pass (FAILPOINT_PERSIST_ENTRIES_AFTER);
+    }
+    if (effects->persist.hard_state) {
+        failpoint_pass (FAILPOINT_PERSIST_VOTE_BEFORE);
         halt_on_turn (engine,
             store_turn_hard_state (
                 engine->collecting, replica->shard, replica->id, effects->persist.term, effects->persist.vote),
             replica->shard);
+        failpoint_pass (FAILPOINT_PERSIST_VOTE_AFTER);
+    }
     maitre_assert (effects->persist.sequence > replica->collecting);
     replica->collecting = effects->persist.sequence;
 }
@@ -112,7 +123,7 @@ static void send_message (
     struct engine *engine, const struct replica *replica, const struct raft_message *message, enum transport_lane lane)
 {
     uint32_t node = node_of (engine, replica->shard, message->to);
-    if (node == 0 || !transport_link_up (engine->transport, node))
+    if (node == 0 || !transport_link_up (engine->transport, node) || failpoint (FAILPOINT_SEND_RAFT_BEFORE))
         return; /* Raft lives with loss */
     size_t size = RAFT_MESSAGE_HEAD_BYTES, len;
     for (uint32_t i = 0; i < message->count; i++)
@@ -125,6 +136,7 @@ static void send_message (
     enum status status = codec_encode (&raft_wire_message_type, &wire, room, size, &len);
     maitre_assert (status == STATUS_OK);
     transport_commit (engine->transport, len);
+    failpoint_pass (FAILPOINT_SEND_RAFT_AFTER);
 }
 
 static void carry_out_sends (struct engine *engine, struct replica *replica, const struct shard_effects *effects)
@@ -155,12 +167,20 @@ static void send_value (struct engine *engine, uint32_t node, enum transport_lan
 static void carry_out_snapshots (
     struct engine *engine, const struct replica *replica, const struct shard_effects *effects)
 {
-    for (size_t i = 0; i < effects->acks_count; i++)
+    for (size_t i = 0; i < effects->acks_count; i++) {
+        if (failpoint (FAILPOINT_SEND_ACK_BEFORE))
+            continue;
         send_value (engine, node_of (engine, replica->shard, effects->acks[i].to), TRANSPORT_NOW, TRANSPORT_ACKS,
             &snapshot_ack_type, &effects->acks[i], SNAPSHOT_ACK_ENCODED_MAX);
-    for (size_t i = 0; i < effects->chunks_count; i++)
+        failpoint_pass (FAILPOINT_SEND_ACK_AFTER);
+    }
+    for (size_t i = 0; i < effects->chunks_count; i++) {
+        if (failpoint (FAILPOINT_SEND_CHUNK_BEFORE))
+            continue;
         send_value (engine, node_of (engine, replica->shard, effects->chunks[i].to), TRANSPORT_BULK, TRANSPORT_CHUNKS,
             &snapshot_chunk_type, &effects->chunks[i], effects->chunks[i].data.len + 1024);
+        failpoint_pass (FAILPOINT_SEND_CHUNK_AFTER);
+    }
 }
 
 /* ---- duties 5 and 6, and the news */
@@ -206,7 +226,10 @@ static void end_turn (struct engine *engine, struct replica *replica)
 {
     struct shard_effects effects;
     replica->stepped = false;
+    failpoint_pass (FAILPOINT_APPLY_BEFORE);
     shard_turn_end (replica->core, engine->now_ms, engine->wall_median_ms, &effects);
+    if (effects.applied_changed)
+        failpoint_pass (FAILPOINT_APPLY_AFTER);
     if (effects.fatal && state_failed (&replica->state))
         engine_state_failed (engine);
     if (effects.fatal)

@@ -22,7 +22,9 @@ static void scan (void *context, struct bytes from, struct bytes to, bool revers
 
 static void put (void *context, struct bytes key, struct bytes value)
 {
+    failpoint_pass (FAILPOINT_APPLY_CHANGE_BEFORE);
     state_put (live (context), key, value);
+    failpoint_pass (FAILPOINT_APPLY_CHANGE_AFTER);
 }
 
 static void remove_key (void *context, struct bytes key)
@@ -32,7 +34,9 @@ static void remove_key (void *context, struct bytes key)
 
 static bool failed (void *context)
 {
-    return state_failed (live (context));
+    struct replica *replica = context;
+    replica->read_failed = replica->read_failed || failpoint (FAILPOINT_STATE_READ); /* as a table's failure stays */
+    return replica->read_failed || state_failed (live (context));
 }
 
 static const struct state_ops ops = {.get = get, .scan = scan, .put = put, .remove = remove_key, .failed = failed};
@@ -62,11 +66,15 @@ static bool open_snapshot (void *context, uint32_t shard, uint64_t *index, uint6
     struct replica *replica = engine_replica (engine, shard);
     struct outgoing *outgoing = calloc (1, sizeof *outgoing);
     maitre_assert (outgoing != NULL);
-    enum status status = store_snapshot_open (engine->store, shard, replica->id, &outgoing->snapshot, index, term);
+    enum status status =
+        failpoint (FAILPOINT_SNAPSHOT_OPEN_BEFORE)
+            ? STATUS_INTERNAL
+            : store_snapshot_open (engine->store, shard, replica->id, &outgoing->snapshot, index, term);
     if (status != STATUS_OK) {
         free (outgoing);
         return false;
     }
+    failpoint_pass (FAILPOINT_SNAPSHOT_OPEN_AFTER);
     *out = outgoing;
     return true;
 }
@@ -76,6 +84,8 @@ static bool next_chunk (void *context, void *snapshot, uint8_t *out, size_t size
     (void) context;
     struct outgoing *outgoing = snapshot;
     *len = 0;
+    if (failpoint (FAILPOINT_SNAPSHOT_READ_BEFORE))
+        return false;
     while (*len < size) {
         if (!outgoing->open) {
             if (outgoing->last)
@@ -99,6 +109,7 @@ static bool next_chunk (void *context, void *snapshot, uint8_t *out, size_t size
         outgoing->sent += part;
         outgoing->open = part < left;
     }
+    failpoint_pass (FAILPOINT_SNAPSHOT_READ_AFTER);
     *last = outgoing->last && !outgoing->open;
     return true;
 }
@@ -120,9 +131,12 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
     struct store_error error;
     maitre_assert (replica->id == id && replica->import == NULL);
     replica->incoming_len = 0;
+    if (failpoint (FAILPOINT_SNAPSHOT_BEGIN_BEFORE))
+        return false;
     pthread_mutex_lock (&engine->flusher.disk);
     enum status status = store_import_begin (engine->store, shard, id, index, term, &replica->import, &error);
     pthread_mutex_unlock (&engine->flusher.disk);
+    failpoint_pass (FAILPOINT_SNAPSHOT_BEGIN_AFTER);
     if (status != STATUS_OK)
         event_log (EVENT_LOG_ERROR, "a snapshot cannot be received", event_log_u64 ("shard", shard),
             event_log_text ("why", error.text));
@@ -134,10 +148,13 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
 
 static enum status take_stored_chunk (struct engine *engine, struct replica *replica)
 {
+    if (failpoint (FAILPOINT_SNAPSHOT_CHUNK_BEFORE))
+        return STATUS_INTERNAL;
     pthread_mutex_lock (&engine->flusher.disk);
     enum status status = store_import_chunk (
         replica->import, bytes_of (replica->incoming + LENGTH_BYTES, replica->incoming_len - LENGTH_BYTES));
     pthread_mutex_unlock (&engine->flusher.disk);
+    failpoint_pass (FAILPOINT_SNAPSHOT_CHUNK_AFTER);
     replica->incoming_len = 0;
     if (status == STATUS_DATA_LOSS) /* the chunk's checksum, not our disk */
         status = STATUS_INVALID_ARGUMENT;
@@ -202,10 +219,13 @@ static bool install (struct engine *engine, struct replica *replica, uint32_t ge
     struct store_error error;
     engine_writer_wait (engine);
     store_turn_reset (engine->install);
+    if (failpoint (FAILPOINT_SNAPSHOT_SWITCH_BEFORE))
+        return false;
     enum status status = store_turn_install (
         engine->install, replica->shard, replica->id, generation, index, term, bytes_of (config, config_len), keep_log);
     if (status == STATUS_OK)
         status = store_turn_commit (engine->install, &error);
+    failpoint_pass (FAILPOINT_SNAPSHOT_SWITCH_AFTER);
     return status == STATUS_OK;
 }
 
@@ -220,15 +240,18 @@ static bool finish_import (
     /* A write-back of the old table that is under way is for a generation that nobody reads any more. */
     engine_flush_forget (engine, replica);
     pthread_mutex_lock (&engine->flusher.disk);
-    enum status status = store_import_finish (replica->import, &generation, &error);
+    enum status status = failpoint (FAILPOINT_SNAPSHOT_FINISH_BEFORE)
+                             ? STATUS_INTERNAL
+                             : store_import_finish (replica->import, &generation, &error);
     pthread_mutex_unlock (&engine->flusher.disk);
     bool installed = status == STATUS_OK && install (engine, replica, generation, index, term, members);
     end_import (engine, replica); /* only now: until the install is committed a sweep must leave the generation alone */
     if (!installed)
         return false;
     struct table *table = table_new (engine->store, &engine->budget, shard, replica->id, generation, false);
-    if (table == NULL || table_load_all (table) != STATUS_OK)
+    if (table == NULL || failpoint (FAILPOINT_SNAPSHOT_LOAD_BEFORE) || table_load_all (table) != STATUS_OK)
         return false;
+    failpoint_pass (FAILPOINT_SNAPSHOT_LOAD_AFTER);
     table_destroy (&replica->table);
     replica->table = table;
     replica->generation = generation;

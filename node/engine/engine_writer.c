@@ -80,6 +80,7 @@ void engine_writer_wait (struct engine *engine)
 
 static void note_persisted (struct engine *engine)
 {
+    failpoint_pass (FAILPOINT_TURN_RELEASE_BEFORE);
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         struct replica *replica = engine->replicas[shard];
         if (replica == NULL || replica->sealed == 0)
@@ -90,6 +91,7 @@ static void note_persisted (struct engine *engine)
         engine_step (engine, replica, &event);
     }
     transport_release (engine->transport);
+    failpoint_pass (FAILPOINT_TURN_RELEASE_AFTER);
 }
 
 static void note_committed (struct engine *engine, enum status status, const struct store_error *error)
@@ -154,6 +156,7 @@ bool engine_writer_submit (struct engine *engine)
         return true;
     }
     seal (engine);
+    failpoint_pass (FAILPOINT_TURN_SUBMIT_BEFORE);
     if (engine->load_per_ms < LOAD_INLINE && engine->sync_us < SYNC_INLINE_US) {
         /* With little to do the two changes of thread cost more than the reactor gains from not waiting. */
         enum status status = store_turn_commit (engine->at_writer, &writer->error);

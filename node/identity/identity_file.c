@@ -11,6 +11,7 @@
 
 #include <sodium.h>
 
+#include "node/failpoint/failpoint.h"
 #include "schemas/runtime/assert.h"
 
 void identity_error_set (struct identity_error *error, const char *format, ...)
@@ -158,7 +159,7 @@ enum status identity_file_write (const char *path, bool secret, struct bytes con
             error, "%s cannot be written: %s; check the directory and who owns it", aside, strerror (errno));
         return STATUS_UNAVAILABLE;
     }
-    bool written = write_whole (fd, content);
+    bool written = !failpoint (FAILPOINT_KEYFILE_WRITE_BEFORE) && write_whole (fd, content);
     int reason = errno;
     close (fd);
     if (!written) {
@@ -167,7 +168,7 @@ enum status identity_file_write (const char *path, bool secret, struct bytes con
         return STATUS_UNAVAILABLE;
     }
     /* link, not rename: it refuses a name that is taken. */
-    if (link (aside, path) != 0) {
+    if (failpoint (FAILPOINT_KEYFILE_LINK_BEFORE) || link (aside, path) != 0) {
         reason = errno;
         unlink (aside);
         identity_error_set (error,
@@ -176,6 +177,7 @@ enum status identity_file_write (const char *path, bool secret, struct bytes con
             path, strerror (reason));
         return reason == EEXIST ? STATUS_ALREADY_EXISTS : STATUS_UNAVAILABLE;
     }
+    failpoint_pass (FAILPOINT_KEYFILE_LINK_AFTER);
     unlink (aside);
     if (!sync_parent (path)) {
         identity_error_set (error, "the directory of %s cannot be synced; check the disk", path);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/store/small_file.h"
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
@@ -219,7 +220,10 @@ enum status folder_set_ready (struct folder *folder, bool ready, bool new_storag
     char text[512];
     int len = format_identity (folder, text, sizeof text);
     maitre_assert (len > 0 && (size_t) len < sizeof text);
-    enum status status = small_file_write (folder->dir, "IDENTITY", bytes_of (text, (size_t) len));
+    enum status status = failpoint (FAILPOINT_IDENTITY_BEFORE)
+                             ? STATUS_INTERNAL
+                             : small_file_write (folder->dir, "IDENTITY", bytes_of (text, (size_t) len));
+    failpoint_pass (FAILPOINT_IDENTITY_AFTER);
     return status == STATUS_OK ? status : store_fail (error, status, "cannot write %s/IDENTITY", folder->dir);
 }
 
@@ -282,7 +286,10 @@ enum status folder_suspect_set (struct folder *folder, const char *reason)
         return STATUS_OK;
     snprintf (folder->reason, sizeof folder->reason, "%s", reason);
     folder->reason[strcspn (folder->reason, "\n")] = 0;
-    enum status status = small_file_write (folder->dir, "SUSPECT", bytes_text (folder->reason));
+    enum status status = failpoint (FAILPOINT_SUSPECT_BEFORE)
+                             ? STATUS_INTERNAL
+                             : small_file_write (folder->dir, "SUSPECT", bytes_text (folder->reason));
+    failpoint_pass (FAILPOINT_SUSPECT_AFTER);
     if (status != STATUS_OK)
         leave_unsynced (folder);
     folder->suspect = true;
@@ -304,8 +311,9 @@ void folder_mark (struct folder *folder, uint64_t turn)
     uint8_t raw[MARK_BYTES];
     bytes_put_u64 (raw, turn);
     bytes_put_u64 (raw + 8, checksum64 (0, bytes_of (raw, 8)));
-    if (pwrite (folder->mark_fd, raw, sizeof raw, 0) == (ssize_t) sizeof raw)
+    if (!failpoint (FAILPOINT_LOG_MARK_BEFORE) && pwrite (folder->mark_fd, raw, sizeof raw, 0) == (ssize_t) sizeof raw)
         folder->mark = turn;
+    failpoint_pass (FAILPOINT_LOG_MARK_AFTER);
 }
 
 void folder_close (struct folder *folder)

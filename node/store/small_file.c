@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/failpoint/failpoint.h"
+
 enum status store_fail (struct store_error *error, enum status status, const char *format, ...)
 {
     if (error != NULL) {
@@ -42,7 +44,7 @@ enum status small_file_sync_dir (const char *dir)
     int fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return STATUS_INTERNAL;
-    bool synced = fsync (fd) == 0;
+    bool synced = !failpoint (FAILPOINT_FILE_FOLDER_BEFORE) && fsync (fd) == 0;
     close (fd);
     return synced ? STATUS_OK : STATUS_INTERNAL;
 }
@@ -66,12 +68,14 @@ static enum status replace (const char *dir, const char *beside, const char *pat
     int fd = open (beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return STATUS_INTERNAL;
-    bool written = write_all (fd, content) && fsync (fd) == 0;
+    bool written = !failpoint (FAILPOINT_FILE_WRITE_BEFORE) && write_all (fd, content) &&
+                   !failpoint (FAILPOINT_FILE_SYNC_BEFORE) && fsync (fd) == 0;
     written = close (fd) == 0 && written;
-    if (!written || rename (beside, path) != 0) {
+    if (!written || failpoint (FAILPOINT_FILE_RENAME_BEFORE) || rename (beside, path) != 0) {
         unlink (beside);
         return STATUS_INTERNAL;
     }
+    failpoint_pass (FAILPOINT_FILE_RENAME_AFTER);
     return small_file_sync_dir (dir);
 }
 
@@ -140,7 +144,8 @@ enum status small_file_remove (const char *dir, const char *name)
     char *path = small_file_path (dir, name);
     if (path == NULL)
         return STATUS_INTERNAL;
-    bool gone = unlink (path) == 0 || errno == ENOENT;
+    bool gone = !failpoint (FAILPOINT_FILE_REMOVE_BEFORE) && (unlink (path) == 0 || errno == ENOENT);
+    failpoint_pass (FAILPOINT_FILE_REMOVE_AFTER);
     free (path);
     return gone ? small_file_sync_dir (dir) : STATUS_INTERNAL;
 }

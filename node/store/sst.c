@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "node/failpoint/failpoint.h"
+
 static enum status fail_write (struct store_error *error, char *failed)
 {
     return database_fail (error, "a state file cannot be written", failed);
@@ -38,9 +40,13 @@ static enum status end_file (struct sst *sst, struct store_error *error)
 {
     char *failed = NULL;
     uint64_t bytes = 0;
-    rocksdb_sstfilewriter_finish (sst->writer, &failed);
+    if (failpoint (FAILPOINT_STATE_FILE_BEFORE))
+        failed = failpoint_text (FAILPOINT_STATE_FILE_BEFORE);
+    else
+        rocksdb_sstfilewriter_finish (sst->writer, &failed);
     if (failed != NULL)
         return fail_write (error, failed);
+    failpoint_pass (FAILPOINT_STATE_FILE_AFTER);
     rocksdb_sstfilewriter_file_size (sst->writer, &bytes);
     rocksdb_sstfilewriter_destroy (sst->writer);
     sst->writer = NULL;
@@ -115,7 +121,11 @@ enum status sst_ingest (struct sst *sst, struct store_error *error)
     char *failed = NULL;
     rocksdb_ingestexternalfileoptions_t *options = rocksdb_ingestexternalfileoptions_create ();
     rocksdb_ingestexternalfileoptions_set_move_files (options, 1);
-    rocksdb_ingest_external_file (store->state.db, (const char *const *) sst->paths, sst->count, options, &failed);
+    if (failpoint (FAILPOINT_STATE_INGEST_BEFORE))
+        failed = failpoint_text (FAILPOINT_STATE_INGEST_BEFORE);
+    else
+        rocksdb_ingest_external_file (store->state.db, (const char *const *) sst->paths, sst->count, options, &failed);
+    failpoint_pass (FAILPOINT_STATE_INGEST_AFTER);
     rocksdb_ingestexternalfileoptions_destroy (options);
     if (failed != NULL)
         return database_fail (error, "the state database does not take files in", failed);

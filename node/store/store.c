@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/store/wal.h"
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
@@ -247,7 +248,11 @@ enum status store_incarnation_set (struct store *store, uint64_t incarnation)
         return STATUS_INVALID_ARGUMENT;
     uint8_t raw[8];
     bytes_put_u64 (raw, incarnation);
-    return store_file_put (store, INCARNATION_FILE, bytes_of (raw, sizeof raw));
+    if (failpoint (FAILPOINT_INCARNATION_BEFORE))
+        return STATUS_INTERNAL;
+    status = store_file_put (store, INCARNATION_FILE, bytes_of (raw, sizeof raw));
+    failpoint_pass (FAILPOINT_INCARNATION_AFTER);
+    return status;
 }
 
 enum status store_disk_free (const struct store *store, uint64_t *free_bytes, uint64_t *total_bytes)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/failpoint/failpoint.h"
 #include "schemas/runtime/assert.h"
 
 void store_log_note_turn (struct store *store, uint64_t turn, size_t bytes)
@@ -382,7 +383,9 @@ enum status store_log_recover (struct store *store, const struct store_recovery 
         .error = error,
         .recovery = recovery,
         .iterator = rocksdb_create_iterator (store->log.db, store->log.read)};
-    enum status status = read_marks (&reader);
+    enum status status = failpoint (FAILPOINT_START_LOG_BEFORE)
+                             ? store_fail (error, STATUS_INTERNAL, "the log cannot be read")
+                             : read_marks (&reader);
     store->turn_first = reader.first;
     store->turn_last = reader.first - 1;
     if (status == STATUS_OK)

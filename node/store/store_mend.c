@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/store/sst.h"
 #include "node/store/store_internal.h"
 #include "schemas/runtime/assert.h"
@@ -122,11 +123,16 @@ static enum status exchange (struct sst *sst, size_t copied, struct store_error 
     database_close (&store->state);
     if (!rename_folder (&store->folder, "state", OLD))
         return store_fail (error, STATUS_INTERNAL, "%s cannot be set aside: %s", store->state_dir, strerror (errno));
-    enum status status = database_open_state (store, true, error);
+    enum status status = failpoint (FAILPOINT_MEND_ASIDE)
+                             ? store_fail (error, STATUS_INTERNAL, "a new state database cannot be made")
+                             : database_open_state (store, true, error);
     if (status == STATUS_OK && copied > 0)
         status = sst_ingest (sst, error);
+    if (status == STATUS_OK && failpoint (FAILPOINT_MEND_FILLED))
+        status = store_fail (error, STATUS_INTERNAL, "%s cannot be replaced", store->state_dir);
     if (status == STATUS_OK && !rename_folder (&store->folder, OLD, GONE))
         status = store_fail (error, STATUS_INTERNAL, "%s cannot be replaced: %s", store->state_dir, strerror (errno));
+    failpoint_pass (FAILPOINT_MEND_GONE);
     if (status == STATUS_OK && !remove_folder (&store->folder, GONE))
         status = store_fail (error, STATUS_INTERNAL, "the old state cannot be removed: %s", strerror (errno));
     return status;
@@ -138,6 +144,8 @@ enum status store_state_mend (struct store *store, struct store_error *error)
     struct sst sst;
     size_t copied = 0;
     enum status status = sst_open (&sst, store, error);
+    if (status == STATUS_OK && failpoint (FAILPOINT_MEND_COPY))
+        status = store_fail (error, STATUS_INTERNAL, "the new state cannot be written");
     for (size_t i = 0; i < store->registry.count && status == STATUS_OK; i++) {
         const struct registry_record *record = store->registry.records[i];
         if (!record->removed)

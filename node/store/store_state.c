@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/store/sst.h"
 #include "node/store/store_internal.h"
 #include "schemas/runtime/assert.h"
@@ -132,14 +133,18 @@ static enum status delete_generation (
     char *failed = NULL;
     state_key_head (&from, shard, replica, generation, STATE_KEY_KIND_APPLIED);
     state_key_head (&to, shard, replica, generation, STATE_KEY_KIND_END);
-    rocksdb_delete_file_in_range (
-        store->state.db, (const char *) from.data, from.len, (const char *) to.data, to.len, &failed);
+    if (failpoint (FAILPOINT_GENERATION_DELETE_BEFORE))
+        failed = failpoint_text (FAILPOINT_GENERATION_DELETE_BEFORE);
+    else
+        rocksdb_delete_file_in_range (
+            store->state.db, (const char *) from.data, from.len, (const char *) to.data, to.len, &failed);
     if (failed == NULL) {
         rocksdb_writebatch_t *batch = rocksdb_writebatch_create ();
         rocksdb_writebatch_delete_range (batch, (const char *) from.data, from.len, (const char *) to.data, to.len);
         rocksdb_write (store->state.db, store->state.write, batch, &failed);
         rocksdb_writebatch_destroy (batch);
     }
+    failpoint_pass (FAILPOINT_GENERATION_DELETE_AFTER);
     return failed == NULL ? STATUS_OK : database_fail (error, "old state cannot be deleted", failed);
 }
 
@@ -193,6 +198,8 @@ enum status store_state_sweep (struct store *store, size_t max, bool *left, stru
     maitre_assert (store->recovered);
     *left = true;
     enum status status = STATUS_OK;
+    if (failpoint (FAILPOINT_STATE_SWEEP_BEFORE))
+        return store_fail (error, STATUS_INTERNAL, "old state cannot be looked for");
     pthread_mutex_lock (&store->sweeping);
     if (atomic_load (&store->imports) == 0) {
         size_t deleted = 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "node/failpoint/failpoint.h"
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
 
@@ -354,6 +355,7 @@ static uint64_t collect (struct store *store, rocksdb_writebatch_t *batch, uint6
     uint64_t oldest = registry_oldest_turn (&store->registry, number, NULL);
     if (oldest <= store->turn_first)
         return store->turn_first;
+    failpoint_pass (FAILPOINT_LOG_COLLECT_BEFORE);
     uint8_t from[PACK_TURN_KEY_BYTES], to[PACK_TURN_KEY_BYTES], sealed[1 + 8 + PACK_SUM_BYTES];
     pack_turn_key (from, store->turn_first, 0);
     pack_turn_key (to, oldest, 0);
@@ -457,7 +459,11 @@ enum status store_turn_commit (struct store_turn *turn, struct store_error *erro
         size_t bytes = fill_batch (turn, number, scratch);
         uint64_t started_us = now_us ();
         char *failed = NULL;
-        rocksdb_write (store->log.db, store->log.write, turn->batch, &failed);
+        if (failpoint (FAILPOINT_LOG_WRITE_BEFORE))
+            failed = failpoint_text (FAILPOINT_LOG_WRITE_BEFORE);
+        else
+            rocksdb_write (store->log.db, store->log.write, turn->batch, &failed);
+        failpoint_pass (FAILPOINT_LOG_WRITE_AFTER);
         if (failed != NULL)
             status = fail_commit (store, failed, error);
         else

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/store/crc32c.h"
 #include "node/store/small_file.h"
 
@@ -246,7 +247,9 @@ enum status wal_cut (const char *dir, const struct wal_report *report, struct st
     char *path = wal_path (dir, report->file);
     int fd = path == NULL ? -1 : open (path, O_WRONLY | O_CLOEXEC);
     free (path);
-    bool cut = fd >= 0 && ftruncate (fd, (off_t) report->offset) == 0 && fsync (fd) == 0;
+    bool cut = fd >= 0 && !failpoint (FAILPOINT_TORN_CUT_BEFORE) && ftruncate (fd, (off_t) report->offset) == 0 &&
+               fsync (fd) == 0;
+    failpoint_pass (FAILPOINT_TORN_CUT_AFTER);
     if (fd >= 0)
         close (fd);
     return cut ? STATUS_OK

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/transport/transport_internal.h"
 #include "router/front/safe_socket.h"
 #include "router/front/zap.h"
@@ -368,6 +369,8 @@ static bool send_frame (struct transport *transport, zsock_t *socket, const stru
 {
     zmq_msg_t message;
     size_t size = outbox_frame_size (outbox, &transport->sender);
+    if (failpoint (FAILPOINT_SEND_FRAME_BEFORE))
+        return false;
     if (zmq_msg_init_size (&message, size) != 0)
         return false;
     outbox_frame_write (outbox, &transport->sender, zmq_msg_data (&message));
@@ -375,6 +378,7 @@ static bool send_frame (struct transport *transport, zsock_t *socket, const stru
         zmq_msg_close (&message);
         return false;
     }
+    failpoint_pass (FAILPOINT_SEND_FRAME_AFTER);
     transport->stats.frames_sent++;
     transport->stats.bytes_sent += size;
     return true;

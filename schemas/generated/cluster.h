@@ -219,6 +219,42 @@ struct transfer_leader_reply {
 #define TRANSFER_LEADER_REPLY_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type transfer_leader_reply_type;
 
+struct inject_fault_request {
+    uint64_t node; /* the node itself: nothing is passed on */
+    bool has_point;
+    struct bytes point; /* a failpoint; absent: only the list */
+    bool has_action;
+    struct bytes action; /* what it does: node/failpoint/failpoint.h has the words */
+    bool has_list;
+    bool list; /* all points in the reply, not that one alone */
+};
+#define INJECT_FAULT_REQUEST_ENCODED_MAX 141
+#define INJECT_FAULT_REQUEST_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type inject_fault_request_type;
+
+struct fault_point {
+    struct bytes name;
+    struct bytes setting;
+    uint64_t hits; /* times passed since the node started */
+    uint64_t fired; /* of those, times it did something */
+    struct bytes may; /* what it can do besides ending and delaying: pass, error or drop */
+    struct bytes what;
+};
+#define FAULT_POINT_ENCODED_MAX 288
+#define FAULT_POINT_ARENA_MAX (UINT64_C (0))
+extern const struct codec_type fault_point_type;
+
+struct inject_fault_reply {
+    uint64_t node;
+    struct fault_point *points; /* 0..256 */
+    size_t points_count;
+};
+#define INJECT_FAULT_REPLY_POINTS_COUNT_MAX 256
+#define INJECT_FAULT_REPLY_ENCODED_MAX 73737
+#define INJECT_FAULT_REPLY_ARENA_MAX (UINT64_C (0) \
+    + 256 * sizeof (struct fault_point) + ARENA_ALIGNMENT)
+extern const struct codec_type inject_fault_reply_type;
+
 struct health_request {
     uint8_t unused; /* C has no empty struct */
 };

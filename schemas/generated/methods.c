@@ -125,6 +125,9 @@ const struct method methods[METHOD_COUNT] = {
     {.name = "cluster.NoteMoves", .number = 136, .class = METHOD_SYSTEM_WRITE,
      .request = &note_moves_request_type, .reply = &note_moves_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.InjectFault", .number = 140, .class = METHOD_LOCAL,
+     .request = &inject_fault_request_type, .reply = &inject_fault_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
     {.name = "health.Check", .number = 144, .class = METHOD_LOCAL,
      .request = &health_request_type, .reply = &health_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
@@ -156,6 +159,7 @@ static const uint16_t by_name[METHOD_COUNT] = {
     10, /* catalog.PutProvider */
     12, /* catalog.SetOfferState */
     39, /* cluster.BindFolder */
+    41, /* cluster.InjectFault */
     33, /* cluster.Members */
     40, /* cluster.NoteMoves */
     38, /* cluster.Placement */
@@ -164,13 +168,13 @@ static const uint16_t by_name[METHOD_COUNT] = {
     32, /* cluster.Status */
     36, /* cluster.TransferLeader */
     35, /* cluster.Where */
-    41, /* health.Check */
+    42, /* health.Check */
     28, /* order.Advance */
     29, /* order.Get */
     30, /* order.List */
     27, /* order.Place */
     26, /* order.Quote */
-    42, /* reflect.Schema */
+    43, /* reflect.Schema */
     22, /* reserve.Cancel */
     20, /* reserve.Confirm */
     19, /* reserve.Create */
@@ -223,8 +227,9 @@ static const uint16_t by_number[METHOD_NUMBER_MAX + 1] = {
     [134] = 39,
     [135] = 40,
     [136] = 41,
-    [144] = 42,
-    [145] = 43,
+    [140] = 42,
+    [144] = 43,
+    [145] = 44,
 };
 
 const struct method *method_by_name (struct bytes name)

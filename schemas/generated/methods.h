@@ -52,6 +52,7 @@ enum method_number {
     METHOD_NUMBER_CLUSTER_PLACEMENT = 134,
     METHOD_NUMBER_CLUSTER_BIND_FOLDER = 135,
     METHOD_NUMBER_CLUSTER_NOTE_MOVES = 136,
+    METHOD_NUMBER_CLUSTER_INJECT_FAULT = 140,
     METHOD_NUMBER_HEALTH_CHECK = 144,
     METHOD_NUMBER_REFLECT_SCHEMA = 145,
 };
@@ -59,7 +60,7 @@ enum method_number {
 #define METHOD_NUMBER_MAX 145
 
 /* Every method, ascending numbers. */
-#define METHOD_COUNT 43
+#define METHOD_COUNT 44
 extern const struct method methods[METHOD_COUNT];
 
 /* The method of that name ("reserve.Create", exact case), or NULL. */

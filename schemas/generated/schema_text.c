@@ -422,6 +422,25 @@ const char schema_text[] =
     "  &(leader: 2) => 0..65535,\n"
     "}\n"
     "\n"
+    "inject-fault-request = {\n"
+    "  &(node: 1) => 1..65535,                      ; the node itself: nothing is passed on\n"
+    "  ? &(point: 2) => tstr .size (1..48),         ; a failpoint; absent: only the list\n"
+    "  ? &(action: 3) => tstr .size (1..80),        ; what it does: node/failpoint/failpoint.h has the words\n"
+    "  ? &(list: 4) => bool,                        ; all points in the reply, not that one alone\n"
+    "}\n"
+    "fault-point = {\n"
+    "  &(name: 1) => tstr .size (1..48),\n"
+    "  &(setting: 2) => tstr .size (1..80),\n"
+    "  &(hits: 3) => uint,                          ; times passed since the node started\n"
+    "  &(fired: 4) => uint,                         ; of those, times it did something\n"
+    "  &(may: 5) => tstr .size (1..8),              ; what it can do besides ending and delaying: pass, error or drop\n"
+    "  &(what: 6) => tstr .size (0..120),\n"
+    "}\n"
+    "inject-fault-reply = {\n"
+    "  &(node: 1) => 1..65535,\n"
+    "  &(points: 2) => [0*256 fault-point],\n"
+    "}\n"
+    "\n"
     "health-status = &(serving: 1, not_serving: 2)\n"
     "health-request = {\n"
     "}\n"
@@ -462,6 +481,7 @@ const char schema_text[] =
     "method-cluster-ring = [ \"cluster.Ring\", 130, ring-request, ring-reply, \"local\", \"none\" ]\n"
     "method-cluster-where = [ \"cluster.Where\", 131, where-request, where-reply, \"local\", \"none\" ]\n"
     "method-cluster-transfer-leader = [ \"cluster.TransferLeader\", 132, transfer-leader-request, transfer-leader-reply, \"local\", \"none\" ]\n"
+    "method-cluster-inject-fault = [ \"cluster.InjectFault\", 140, inject-fault-request, inject-fault-reply, \"local\", \"none\" ]\n"
     "method-health-check = [ \"health.Check\", 144, health-request, health-reply, \"local\", \"none\" ]\n"
     "method-reflect-schema = [ \"reflect.Schema\", 145, reflect-request, reflect-reply, \"local\", \"none\" ]\n"
     "; ---- common.cddl\n"
@@ -1038,6 +1058,7 @@ const struct codec_type *const codec_types[] = {
     &create_api_key_reply_type,
     &create_api_key_request_type,
     &empty_type,
+    &fault_point_type,
     &field_print_type,
     &folder_notice_type,
     &forward_call_type,
@@ -1046,6 +1067,8 @@ const struct codec_type *const codec_types[] = {
     &gossip_record_type,
     &health_reply_type,
     &health_request_type,
+    &inject_fault_reply_type,
+    &inject_fault_request_type,
     &leader_hint_type,
     &list_api_keys_reply_type,
     &list_api_keys_request_type,
@@ -1138,7 +1161,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 124;
+const size_t codec_types_count = 127;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {

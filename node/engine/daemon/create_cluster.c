@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/engine/daemon/allow_faults.h"
 #include "node/engine/engine.h"
 #include "node/identity/cluster_files.h"
 
@@ -26,7 +27,7 @@ static void usage (FILE *out)
         "Makes DIR with the cluster's secret, a key for each node, nodes.conf, a configuration for each node\n"
         "(node-N.conf), the clients' file (cluster.client) and an API key with every role (admin.token).\n"
         "Node N listens for clients at port + N, for peers at port + 100 + N, for gossip at port + 200 + N, and\n"
-        "serves its metrics at 127.0.0.1, port + 300 + N.\n"
+        "serves its metrics at 127.0.0.1, port + 300 + N. --faults allows failpoints (tests only).\n"
         "\n"
         "example: maitred create-cluster --dir ./cluster --nodes 3\n"
         "         for n in 1 2 3; do maitred --config ./cluster/node-$n.conf & done\n");
@@ -143,6 +144,8 @@ int create_cluster (int argc, char **argv)
         snprintf (
             member->gossip_endpoint, sizeof member->gossip_endpoint, "tcp://%s:%lu", plan.host, plan.port + 201 + i);
     }
+    if (!allow_faults (plan.faults))
+        return ENGINE_EXIT_CONFIG;
     enum status status = cluster_files_create (plan.dir, &nodes, plan.curve, (uint64_t) time (NULL) * 1000, &error);
     bool fine = status == STATUS_OK;
     for (unsigned i = 1; i <= plan.nodes && fine; i++)

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/engine/daemon/allow_faults.h"
 #include "node/engine/daemon/create_cluster.h"
 #include "node/engine/engine.h"
+#include "node/failpoint/failpoint.h"
 #include "router/front/safe_socket.h"
 
 static struct engine *running;
@@ -20,18 +22,21 @@ static void on_signal (int number)
 
 static void usage (FILE *out)
 {
-    fprintf (out, "usage: maitred --config FILE           run a node\n"
-                  "       maitred --check-config FILE     read the configuration and the files it names, then stop\n"
-                  "       maitred create-cluster --help   make the files of a new cluster\n"
-                  "       maitred --version | --help\n"
-                  "\n"
-                  "example: maitred create-cluster --dir ./cluster --nodes 3\n"
-                  "         maitred --config ./cluster/node-1.conf\n"
-                  "\n"
-                  "SIGTERM and SIGINT stop the node in order: it hands its leaderships over and finishes its calls;\n"
-                  "a second one stops it at once.\n"
-                  "exit codes: 0 stopped, 2 option or configuration, 3 port in use, 4 data folder, 5 keys,\n"
-                  "            6 damaged data, 7 memory or descriptors, 70 halted after a failure\n");
+    fprintf (out,
+        "usage: maitred --config FILE           run a node\n"
+        "       maitred --check-config FILE     read the configuration and the files it names, then stop\n"
+        "       maitred create-cluster --help   make the files of a new cluster\n"
+        "       maitred --failpoints            list what tests can make fail\n"
+        "       maitred --version | --help\n"
+        "\n"
+        "example: maitred create-cluster --dir ./cluster --nodes 3\n"
+        "         maitred --config ./cluster/node-1.conf\n"
+        "\n"
+        "MAITRED_FAILPOINTS=\"NAME=ACTION;...\" sets failpoints at start where the configuration says faults = 1.\n"
+        "SIGTERM and SIGINT stop the node in order: it hands its leaderships over and finishes its calls;\n"
+        "a second one stops it at once.\n"
+        "exit codes: 0 stopped, 2 option or configuration, 3 port in use, 4 data folder, 5 keys,\n"
+        "            6 damaged data, 7 memory or descriptors, 70 halted after a failure\n");
 }
 
 static int run (const struct engine_config *config)
@@ -51,6 +56,16 @@ static int run (const struct engine_config *config)
     return code;
 }
 
+/* Name, what it may do, when it is passed, what stands there: a line each, tabs between them. */
+static void list_failpoints (void)
+{
+    for (unsigned id = 0; id < FAILPOINT_COUNT; id++) {
+        struct failpoint_row row;
+        failpoint_row ((enum failpoint_id) id, &row);
+        printf ("%s\t%s\t%s\t%s\n", row.name, failpoint_may_name (row.may), row.when, row.what);
+    }
+}
+
 static int load_and_run (const char *path, bool check_only)
 {
     static struct engine_config config; /* large */
@@ -66,6 +81,10 @@ static int load_and_run (const char *path, bool check_only)
         engine_config_close (&config);
         return ENGINE_EXIT_OK;
     }
+    if (!allow_faults (config.faults)) {
+        engine_config_close (&config);
+        return ENGINE_EXIT_CONFIG;
+    }
     return run (&config);
 }
 
@@ -74,6 +93,7 @@ int main (int argc, char **argv)
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
         {"check-config", required_argument, NULL, 'k'},
+        {"failpoints", no_argument, NULL, 'f'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -95,6 +115,9 @@ int main (int argc, char **argv)
             config = optarg;
             check_only = true;
             break;
+        case 'f':
+            list_failpoints ();
+            return ENGINE_EXIT_OK;
         case 'v':
             printf ("maitred %s\n", MAITRED_VERSION);
             return ENGINE_EXIT_OK;
