@@ -48,7 +48,9 @@ static void count_transmit (struct gossip_slot *slot, uint32_t limit)
 {
     maitre_assert (slot->pending);
     slot->transmits++;
-    slot->pending = slot->transmits < limit;
+    slot->pending = slot->transmits < limit || PLANTED (S4_TOLD_FOR_EVER);
+    if (PLANTED (S4_TOLD_FOR_EVER) && slot->transmits >= limit)
+        slot->transmits = 0;
 }
 
 size_t gossip_broadcast_take (

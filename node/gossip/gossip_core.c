@@ -110,7 +110,8 @@ static void start_schedules (struct gossip *gossip)
  * every timer on by the time that was lost. */
 static void forgive_stall (struct gossip *gossip, struct gossip_effects *effects)
 {
-    if (gossip->now_ms <= gossip->expected_ms + gossip->config.probe_interval_ms)
+    bool blames = PLANTED (S5_STALL_BLAMES_OTHERS);
+    if (gossip->now_ms <= gossip->expected_ms + gossip->config.probe_interval_ms || blames)
         return;
     uint64_t lost_ms = gossip->now_ms - gossip->expected_ms;
     for (size_t i = 0; i < GOSSIP_PROBES_MAX; i++) {
@@ -267,7 +268,8 @@ static uint64_t next_tick_ms (const struct gossip *gossip)
         next_ms = earlier (next_ms, gossip_probe_next_ms (gossip));
         next_ms = earlier (next_ms, gossip_relay_next_ms (gossip));
         next_ms = earlier (next_ms, gossip->pushpull_at_ms);
-        next_ms = earlier (next_ms, gossip->dead_probe_at_ms);
+        if (!PLANTED (S2_DEAD_FORGOTTEN))
+            next_ms = earlier (next_ms, gossip->dead_probe_at_ms);
         next_ms = earlier (next_ms, gossip->join_at_ms);
         for (size_t i = 0; i < gossip->count; i++) {
             const struct gossip_suspicion *suspicion = &gossip->sorted[i]->suspicion;

@@ -8,6 +8,7 @@
 #include "node/gossip/gossip.h"
 #include "schemas/runtime/arena.h"
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 #define GOSSIP_PROBES_MAX 16
 #define GOSSIP_RELAYS_MAX 64

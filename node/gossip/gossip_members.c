@@ -52,7 +52,7 @@ struct gossip_slot *gossip_members_add (struct gossip *gossip, const struct id *
 {
     maitre_assert (gossip_members_find (gossip, uuid) == NULL);
     if (gossip->count == GOSSIP_MEMBERS_MAX) {
-        struct gossip_slot *evictable = may_evict ? find_evictable (gossip) : NULL;
+        struct gossip_slot *evictable = may_evict && !PLANTED (S4_TABLE_STAYS_FULL) ? find_evictable (gossip) : NULL;
         if (evictable == NULL)
             return NULL;
         gossip_members_remove (gossip, evictable);

@@ -94,7 +94,7 @@ static void hear_about_self (struct gossip *gossip, struct gossip_effects *effec
     }
     /* Also an ALIVE one from the future: the data folder went back in time, and the cluster knows better (S1). */
     member->incarnation = record->incarnation + 1;
-    effects->output.persist = true;
+    effects->output.persist = !PLANTED (S1_INCARNATION_NOT_STORED);
     effects->output.persist_incarnation = member->incarnation;
     gossip_effects_count (effects, GOSSIP_COUNT_REFUTED);
     gossip_awareness_apply (gossip, 1);
@@ -142,6 +142,11 @@ void gossip_merge (struct gossip *gossip, struct gossip_effects *effects, const 
         return;
     }
     struct gossip_slot *slot = gossip_members_find (gossip, &record->uuid);
+    if (slot == NULL && PLANTED (S3_POSITION_IS_IDENTITY)) {
+        const struct gossip_member *there = gossip_member_by_node (gossip, (uint32_t) record->node);
+        bool other = there != NULL && there != &gossip->self->member;
+        slot = other ? gossip_members_find (gossip, &there->uuid) : NULL;
+    }
     if (slot == NULL) {
         hear_of_new (gossip, effects, record, sender);
         return;

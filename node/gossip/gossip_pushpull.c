@@ -81,7 +81,7 @@ void gossip_pushpull_tick (struct gossip *gossip, struct gossip_effects *effects
 {
     if (gossip->now_ms >= gossip->pushpull_at_ms)
         push_to_somebody (gossip, effects);
-    if (gossip->now_ms >= gossip->dead_probe_at_ms)
+    if (gossip->now_ms >= gossip->dead_probe_at_ms && !PLANTED (S2_DEAD_FORGOTTEN))
         look_for_lost (gossip, effects);
     if (gossip->now_ms >= gossip->join_at_ms) {
         gossip->join_at_ms = gossip->now_ms + gossip->config.join_retry_ms;

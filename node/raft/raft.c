@@ -44,7 +44,7 @@ static enum status load_entries (struct raft *raft, const struct raft_stored *st
         const struct raft_entry *entry = &stored->entries[i];
         if (entry->index <= snapshot)
             continue;
-        if (!fits)
+        if (!fits && !PLANTED (R13_STALE_LOG_LOADED))
             break;
         bool follows = entry->index == raft_log_last (&raft->log) + 1;
         if (!follows || entry->term < raft_log_last_term (&raft->log) || entry->term == 0 ||
@@ -108,6 +108,8 @@ static void arm_first (struct raft *raft)
     uint64_t slot_ms = (raft->options.election_max_ms - raft->options.election_min_ms) / slots;
     uint64_t rank = raft->self < 0 ? 0 : raft->configuration.members[raft->self].rank % slots;
     raft->election_deadline_ms += raft->options.election_min_ms + rank * slot_ms + raft_random (raft, slot_ms + 1);
+    if (PLANTED (G4_NO_STAGGER))
+        raft->election_deadline_ms = raft->now_ms + raft->options.election_min_ms;
     maitre_assert (raft->election_deadline_ms > raft->now_ms);
 }
 
@@ -194,7 +196,7 @@ static enum status receive (struct raft *raft, const struct raft_message *messag
 
 static enum status propose (struct raft *raft, const struct raft_event *event, struct raft_effects *effects)
 {
-    if (raft->role != RAFT_LEADER || raft->transfer_target != 0) /* R15 */
+    if (raft->role != RAFT_LEADER || (raft->transfer_target != 0 && !PLANTED (R15_PROPOSES_MEANWHILE))) /* R15 */
         return STATUS_UNAVAILABLE;
     uint64_t last = raft_log_last (&raft->log);
     uint64_t bytes = raft_log_bytes (&raft->log, raft->log.snapshot_index, last);
@@ -266,6 +268,8 @@ static void turn_end (struct raft *raft, struct raft_effects *effects)
     raft_append_suspicion (raft, effects);
     raft_persist_emit (raft, effects);
     uint64_t last = raft->commit < raft->persisted_index ? raft->commit : raft->persisted_index;
+    if (PLANTED (R2_APPLY_UNSYNCED))
+        last = raft->commit;
     if (last >= raft->apply_next) {
         effects->apply_first = raft->apply_next;
         effects->apply_last = last;

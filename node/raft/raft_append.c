@@ -88,6 +88,15 @@ static void advance_commit (struct raft *raft, uint64_t commit)
     if (commit > raft->commit)
         raft->commit = commit;
     maitre_assert (raft->commit <= raft_log_last (&raft->log));
+    if (PLANTED (R7_CONFIG_ON_COMMIT)) {
+        struct raft_configuration configuration;
+        uint64_t index = raft->commit;
+        while (index > raft->configuration_index && raft_log_get (&raft->log, index) != NULL &&
+               raft_log_get (&raft->log, index)->type != RAFT_ENTRY_CONFIGURATION)
+            index--;
+        if (index > raft->configuration_index && raft_configuration_at (raft, index, &configuration))
+            raft_configuration_use (raft, &configuration, index);
+    }
 }
 
 /* Appends what is new of entries; returns the last index that now matches the leader's, or 0 for damaged entries. */
@@ -105,7 +114,7 @@ static uint64_t take_entries (struct raft *raft, const struct raft_entry *entrie
         maitre_assert (entries[i].index > raft->commit);
         raft_log_truncate (&raft->log, entries[i].index - 1);
         raft_persist_log (raft, entries[i].index);
-        if (raft->configuration_index >= entries[i].index) /* R7 */
+        if (raft->configuration_index >= entries[i].index && !PLANTED (R7_NO_ROLLBACK)) /* R7 */
             raft_configuration_reload (raft);
     }
     uint64_t bound = 2 * raft->options.log_bytes_max; /* what does not fit is not acknowledged, and comes again */
@@ -115,7 +124,7 @@ static uint64_t take_entries (struct raft *raft, const struct raft_entry *entrie
             break;
         raft_persist_log (raft, entries[i].index);
         matched = entries[i].index;
-        if (entries[i].type == RAFT_ENTRY_CONFIGURATION) {
+        if (entries[i].type == RAFT_ENTRY_CONFIGURATION && !PLANTED (R7_CONFIG_ON_COMMIT)) {
             struct raft_configuration configuration;
             enum status status = raft_configuration_decode (entries[i].payload, &configuration);
             maitre_assert (status == STATUS_OK);
@@ -172,7 +181,9 @@ void raft_append_emit (struct raft *raft, struct raft_effects *effects)
         return;
     maitre_assert (raft->role == RAFT_FOLLOWER);
     maitre_assert (raft->leader != 0);
-    struct raft_message *reply = raft_send_after (raft, effects, RAFT_APPEND_REPLY, raft->leader); /* R2 */
+    struct raft_message *reply = PLANTED (R2_ACK_BEFORE_SYNC)
+                                     ? raft_send_now (raft, effects, RAFT_APPEND_REPLY, raft->leader)
+                                     : raft_send_after (raft, effects, RAFT_APPEND_REPLY, raft->leader); /* R2 */
     reply->index = raft->ack_index;
     reply->flags = raft->suspect ? RAFT_FLAG_SUSPECT : 0;
     raft->ack_pending = false;
@@ -183,11 +194,13 @@ void raft_append_emit (struct raft *raft, struct raft_effects *effects)
  * after it heard of our restart, and that contains the leader's own no-op. */
 void raft_append_suspicion (struct raft *raft, struct raft_effects *effects)
 {
-    if (!raft->suspect || raft->role != RAFT_FOLLOWER || raft->leader == 0 || raft->suspect_target == UINT64_MAX)
+    if (!raft->suspect || raft->role != RAFT_FOLLOWER || raft->leader == 0 ||
+        (raft->suspect_target == UINT64_MAX && !PLANTED (R12_CLEARED_EARLY)))
         return;
-    if (raft->commit < raft->suspect_target || raft->persisted_index < raft->commit)
+    if ((raft->commit < raft->suspect_target || raft->persisted_index < raft->commit) && !PLANTED (R12_CLEARED_EARLY))
         return;
-    if (raft->matched_index < raft->commit || raft_log_term (&raft->log, raft->commit) != raft->term)
+    if (!PLANTED (R12_CLEARED_EARLY) &&
+        (raft->matched_index < raft->commit || raft_log_term (&raft->log, raft->commit) != raft->term))
         return;
     maitre_assert (raft->vote != 0);
     raft->suspect = false;

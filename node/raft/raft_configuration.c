@@ -211,14 +211,16 @@ enum status raft_configuration_change (
         return STATUS_UNAVAILABLE;
     if (!raft_configuration_valid (wanted) || wanted->count == 0 || raft_configuration_joint (wanted))
         return STATUS_INVALID_ARGUMENT;
-    if (raft->commit < raft->noop_index) /* R4 */
+    if (raft->commit < raft->noop_index && !PLANTED (R4_CONFIGURE_BEFORE_NOOP)) /* R4 */
         return STATUS_FAILED_PRECONDITION;
-    if (raft->configuration_index > raft->commit || raft_configuration_joint (&raft->configuration)) /* R7 */
+    bool in_flight = raft->configuration_index > raft->commit && !PLANTED (R7_TWO_IN_FLIGHT);
+    if (in_flight || raft_configuration_joint (&raft->configuration)) /* R7 */
         return STATUS_FAILED_PRECONDITION;
-    if (!voters_caught_up (raft, wanted))
+    if (!voters_caught_up (raft, wanted) && !PLANTED (R9_PROMOTED_BEHIND))
         return STATUS_FAILED_PRECONDITION;
     struct raft_configuration next = *wanted;
-    if (!same_voters (&raft->configuration, wanted) || !same_voters (wanted, &raft->configuration)) {
+    bool changes = !same_voters (&raft->configuration, wanted) || !same_voters (wanted, &raft->configuration);
+    if (changes && !PLANTED (R8_NO_JOINT)) {
         enum status status = join_halves (&raft->configuration, wanted, &next);
         if (status != STATUS_OK)
             return status;

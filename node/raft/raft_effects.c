@@ -78,7 +78,7 @@ struct raft_message *raft_send_after (struct raft *raft, struct raft_effects *ef
 struct raft_message *raft_reply (struct raft *raft, struct raft_effects *effects, uint8_t type, uint64_t to)
 {
     /* R1: nobody learns of a term or vote that a crash could take back. */
-    if (raft_persist_hard_state_durable (raft))
+    if (raft_persist_hard_state_durable (raft) || PLANTED (R1_TERM_BEFORE_SYNC))
         return raft_send_now (raft, effects, type, to);
     return raft_send_after (raft, effects, type, to);
 }

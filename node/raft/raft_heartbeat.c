@@ -9,9 +9,15 @@ void raft_heartbeat_send (struct raft *raft, uint64_t round, struct raft_effects
         if ((int) i == raft->self)
             continue;
         struct raft_peer *peer = &raft->peers[i];
+        if (PLANTED (G2_BEHIND_DATA) && peer->next > peer->match + 1 && peer->match > 0)
+            continue;
         struct raft_message *message =
             raft_send_now (raft, effects, RAFT_HEARTBEAT, raft->configuration.members[i].replica);
         message->commit = raft->commit < peer->match ? raft->commit : peer->match; /* no further than it has shown */
+        if (PLANTED (G1_NO_COMMIT))
+            message->commit = 0;
+        if (PLANTED (G1_COMMIT_UNVERIFIED))
+            message->commit = raft->commit;
         message->round = round;
         message->session = peer->session;
         maitre_assert (message->commit <= raft->commit);
@@ -39,6 +45,8 @@ void raft_heartbeat_receive (struct raft *raft, const struct raft_message *messa
     if (current) {
         /* Only what this life has verified: the leader may remember acknowledgements of an earlier one (R12). */
         uint64_t commit = message->commit < raft->matched_index ? message->commit : raft->matched_index;
+        if (PLANTED (G1_COMMIT_UNVERIFIED))
+            commit = message->commit < raft_log_last (&raft->log) ? message->commit : raft_log_last (&raft->log);
         if (commit > raft->commit)
             raft->commit = commit;
         maitre_assert (raft->commit <= raft_log_last (&raft->log));
@@ -46,7 +54,7 @@ void raft_heartbeat_receive (struct raft *raft, const struct raft_message *messa
     /* A stale leader is told our term, so that it steps down (R10). Its round is not repeated: it may lead again by now,
      * and take an answer to its former self for one to a round that has only just begun (R5). */
     struct raft_message *reply = raft_reply (raft, effects, RAFT_HEARTBEAT_REPLY, message->from);
-    reply->round = current ? message->round : 0;
+    reply->round = current || PLANTED (R5_STALE_ROUND_ECHOED) ? message->round : 0;
     reply->flags = raft->suspect ? RAFT_FLAG_SUSPECT : 0;
 }
 

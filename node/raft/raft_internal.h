@@ -16,6 +16,7 @@
 
 #include "node/raft/raft.h"
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 /* ---- the log (raft_log.c) ---- */
 
@@ -204,7 +205,8 @@ bool raft_quorum_alone (const struct raft *raft);
 /* Whether what the peer says may count towards commits and reads: a suspect may have forgotten a later term (R12). */
 static inline bool raft_peer_counts (const struct raft_peer *peer)
 {
-    return !(peer->suspect || peer->amnesia) || (peer->session != 0 && peer->trusted_session == peer->session);
+    return !(peer->suspect || peer->amnesia) || PLANTED (R12_SUSPECT_COUNTS) ||
+           (peer->session != 0 && peer->trusted_session == peer->session);
 }
 
 /* ---- raft_role.c ---- */

@@ -46,9 +46,10 @@ void raft_persist_emit (struct raft *raft, struct raft_effects *effects)
         effects->persist.sequence = ++raft->sequence;
         effects->persist.hard_state = raft->hard_state_dirty;
         effects->persist.term = raft->term;
-        effects->persist.vote = raft->vote;
+        effects->persist.vote = PLANTED (R1_VOTE_NOT_STORED) ? 0 : raft->vote;
         effects->persist.commit = raft->commit;
-        effects->persist.entries = raft->log_dirty;
+        bool later = PLANTED (R2_ENTRIES_AFTER_STATE) && raft->hard_state_dirty && !raft->log_reset;
+        effects->persist.entries = raft->log_dirty && !later;
         effects->persist.first = raft->log_dirty ? raft->dirty_first : 1;
         effects->persist.last = raft->log_dirty ? last : 0;
         effects->persist.reset = raft->log_reset;
@@ -60,7 +61,7 @@ void raft_persist_emit (struct raft *raft, struct raft_effects *effects)
         if (raft->hard_state_dirty)
             raft->hard_state_sequence = raft->sequence;
         raft->hard_state_dirty = false;
-        raft->log_dirty = false;
+        raft->log_dirty = later && raft->log_dirty;
         raft->log_reset = false;
     }
     effects->after_sequence = raft->persisted_sequence < raft->sequence ? raft->sequence : 0;

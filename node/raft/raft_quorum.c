@@ -23,7 +23,7 @@ uint64_t raft_quorum_reached (const struct raft_configuration *configuration, co
 {
     uint64_t current = half_reached (configuration, RAFT_VOTER, values);
     uint64_t outgoing = half_reached (configuration, RAFT_VOTER_OLD, values);
-    uint64_t reached = current < outgoing ? current : outgoing;
+    uint64_t reached = current < outgoing || PLANTED (R8_ONE_HALF) ? current : outgoing;
     return reached == UINT64_MAX ? 0 : reached;
 }
 

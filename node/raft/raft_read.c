@@ -58,6 +58,8 @@ void raft_read_confirm (struct raft *raft, struct raft_effects *effects)
     if (raft->reads_assigned == 0)
         return;
     uint64_t confirmed = raft_read_confirmed (raft);
+    if (PLANTED (R6_LEASE_READ) && raft->now_ms < raft->check_deadline_ms)
+        confirmed = raft->round;
     maitre_assert (confirmed <= raft->round);
     while (raft->reads_assigned > 0 && nth (raft, 0)->round <= confirmed) {
         struct raft_read *read = nth (raft, 0);
@@ -73,16 +75,19 @@ void raft_read_confirm (struct raft *raft, struct raft_effects *effects)
 void raft_read_begin (struct raft *raft, struct raft_effects *effects)
 {
     maitre_assert (raft->role == RAFT_LEADER);
-    if (raft->reads_assigned == raft->reads_count || raft->commit < raft->noop_index)
+    bool fresh = raft->commit < raft->noop_index && !PLANTED (R4_READ_BEFORE_NOOP);
+    if (raft->reads_assigned == raft->reads_count || fresh)
         return;
-    raft->round++;
+    bool reused = PLANTED (R5_ROUND_ID_REUSED) && raft->reads_assigned > 0;
+    if (!reused)
+        raft->round++;
     while (raft->reads_assigned < raft->reads_count) {
         struct raft_read *read = nth (raft, raft->reads_assigned);
         read->round = raft->round;
         read->index = raft->commit;
         raft->reads_assigned++;
     }
-    if (raft_quorum_alone (raft))
+    if (raft_quorum_alone (raft) || PLANTED (R6_LEASE_READ))
         raft_read_confirm (raft, effects);
     else
         raft_heartbeat_send (raft, raft->round, effects);
@@ -97,6 +102,8 @@ uint64_t raft_read_retry (struct raft *raft)
     maitre_assert (raft->role == RAFT_LEADER);
     if (raft->reads_assigned == 0 && !suspects)
         return 0;
+    if (PLANTED (R5_ROUND_ID_REUSED) && raft->reads_assigned > 0)
+        return raft->round;
     return ++raft->round; /* a repeated id could be answered by a message from before (R5) */
 }
 

@@ -13,7 +13,8 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
     if (message->session < peer->session)
         return NULL; /* of an earlier life, which may have known more than this one */
     if (message->session > peer->session) {
-        if (peer->session != 0) { /* restarted under this leader: does it still hold what it acknowledged? */
+        if (peer->session != 0 &&
+            !PLANTED (R12_AMNESIA_UNSEEN)) { /* restarted under this leader: does it still hold what it acknowledged? */
             peer->required = peer->match > peer->required ? peer->match : peer->required;
             peer->next = peer->required + 1;
             peer->match = 0;
@@ -48,12 +49,13 @@ void raft_replicate_commit (struct raft *raft, struct raft_effects *effects)
     maitre_assert (raft->role == RAFT_LEADER);
     for (uint32_t i = 0; i < raft->configuration.count; i++) {
         if ((int) i == raft->self)
-            match[i] = raft->persisted_index;
+            match[i] = PLANTED (R2_OWN_COPY_UNSYNCED) ? raft_log_last (&raft->log) : raft->persisted_index;
         else
             match[i] = raft_peer_counts (&raft->peers[i]) ? raft->peers[i].match : 0;
     }
     uint64_t reached = raft_quorum_reached (&raft->configuration, match);
-    if (reached <= raft->commit || raft_log_term (&raft->log, reached) != raft->term)
+    bool own_term = raft_log_term (&raft->log, reached) == raft->term || PLANTED (R3_OLD_TERM_BY_COUNTING);
+    if (reached <= raft->commit || !own_term)
         return;
     maitre_assert (reached <= raft_log_last (&raft->log));
     raft->commit = reached;
@@ -247,7 +249,7 @@ void raft_replicate_tick (struct raft *raft)
 bool raft_replicate_check_quorum (struct raft *raft)
 {
     maitre_assert (raft->role == RAFT_LEADER);
-    if (raft->now_ms < raft->check_deadline_ms)
+    if (raft->now_ms < raft->check_deadline_ms || PLANTED (R10_NO_CHECK_QUORUM))
         return true;
     raft->check_deadline_ms = raft->now_ms + raft->options.election_max_ms;
     return quorum_active (raft);

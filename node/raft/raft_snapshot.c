@@ -41,14 +41,15 @@ bool raft_restore_resets (const struct raft *raft, uint64_t index, uint64_t term
         return false; /* will be ignored */
     if (raft->log_dirty && index >= raft->dirty_first)
         return true; /* the disk has not been given this entry: what stands there in its place would outlive a crash */
-    return raft_log_term (&raft->log, index) != term;
+    return raft_log_term (&raft->log, index) != term &&
+           !(PLANTED (R13_CONFLICT_KEPT) && index <= raft_log_last (&raft->log));
 }
 
 void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, struct raft_effects *effects)
 {
     maitre_assert (event->configuration != NULL);
     maitre_assert (raft_configuration_valid (event->configuration));
-    if (event->index < raft->apply_next) /* the state has gone further meanwhile */
+    if (event->index < raft->apply_next && !PLANTED (R13_INSTALL_GOES_BACK)) /* the state has gone further meanwhile */
         return;
     if (raft_restore_resets (raft, event->index, event->term)) {
         maitre_assert (raft->role != RAFT_LEADER); /* it holds everything that committed, synced before its election */
@@ -56,7 +57,8 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
         raft->base_configuration = *event->configuration; /* a committed one: it is as of an applied index (R7) */
         raft_configuration_use (raft, &raft->base_configuration, event->index);
         raft_persist_reset (raft);
-        raft->commit = event->index; /* what committed behind it was never synced here, and comes again */
+        if (!PLANTED (R13_COMMIT_KEPT_ON_RESET))
+            raft->commit = event->index; /* what committed behind it was never synced here, and comes again */
     } else if (raft->persisted_index < event->index) {
         raft->persisted_index = event->index; /* the snapshot stands for entries that are still being written */
     }

@@ -43,7 +43,7 @@ void raft_transfer_try (struct raft *raft, struct raft_effects *effects)
         raft->transfer_target = 0;
         return;
     }
-    if (raft->peers[place].match < raft_log_last (&raft->log))
+    if (raft->peers[place].match < raft_log_last (&raft->log) && !PLANTED (R15_TARGET_UNCHECKED))
         return;
     (void) raft_send_now (raft, effects, RAFT_TIMEOUT_NOW, raft->transfer_target);
     raft->transfer_sent = true;
@@ -52,7 +52,7 @@ void raft_transfer_try (struct raft *raft, struct raft_effects *effects)
 void raft_transfer_tick (struct raft *raft)
 {
     maitre_assert (raft->role == RAFT_LEADER);
-    if (raft->transfer_target == 0 || raft->now_ms < raft->transfer_deadline_ms)
+    if (raft->transfer_target == 0 || raft->now_ms < raft->transfer_deadline_ms || PLANTED (R15_NEVER_GIVES_UP))
         return;
     raft->transfer_target = 0; /* R15: back to work */
     raft->transfer_sent = false;

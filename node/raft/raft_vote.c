@@ -25,7 +25,7 @@ static bool sticky (const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER)
         return true;
-    if (raft->role != RAFT_FOLLOWER || raft->leader == 0 || raft->leader_lost)
+    if (raft->role != RAFT_FOLLOWER || raft->leader == 0 || raft->leader_lost || PLANTED (R11_NOT_STICKY))
         return false;
     maitre_assert (raft->leader_contact_ms <= raft->now_ms);
     return raft->now_ms - raft->leader_contact_ms < raft->options.election_min_ms;
@@ -126,6 +126,10 @@ void raft_vote_prepare (struct raft *raft, struct raft_effects *effects)
     raft->ack_pending = false;
     clear_votes (raft);
     arm_pre_candidate (raft);
+    if (PLANTED (R10_NO_PREVOTE)) {
+        raft_vote_campaign (raft, false, effects);
+        return;
+    }
     vote_for_self (raft);
     ask_all (raft, RAFT_PREVOTE, raft->term + 1, 0, effects);
     tally (raft, effects); /* alone in the group */
@@ -163,7 +167,9 @@ static void answer_prevote (struct raft *raft, const struct raft_message *messag
      * catches up (R10). */
     struct raft_message *reply = granted ? raft_send_now (raft, effects, RAFT_PREVOTE_REPLY, message->from)
                                          : raft_reply (raft, effects, RAFT_PREVOTE_REPLY, message->from);
-    reply->term = granted ? message->term : raft->term;
+    reply->term = granted                                                 ? message->term
+                  : PLANTED (R10_REFUSAL_HIDES_TERM) && message->term > 1 ? message->term - 1
+                                                                          : raft->term;
     reply->flags = granted ? (raft->suspect ? RAFT_FLAG_SUSPECT : 0) : RAFT_FLAG_REJECT;
     maitre_assert (reply->to == message->from);
 }
@@ -186,8 +192,11 @@ static void answer_vote (struct raft *raft, const struct raft_message *message, 
         raft_role_follow (raft, raft->term, 0, effects);
         raft_role_arm (raft); /* give it the time to win */
     }
-    struct raft_message *reply = raft_send_after (raft, effects, RAFT_VOTE_REPLY, message->from); /* R1 */
-    reply->flags = granted ? (raft->suspect ? RAFT_FLAG_SUSPECT : 0) : RAFT_FLAG_REJECT;
+    struct raft_message *reply = PLANTED (R1_VOTE_BEFORE_SYNC)
+                                     ? raft_send_now (raft, effects, RAFT_VOTE_REPLY, message->from)
+                                     : raft_send_after (raft, effects, RAFT_VOTE_REPLY, message->from); /* R1 */
+    bool conditional = raft->suspect && !PLANTED (R12_SUSPECT_VOTES);
+    reply->flags = granted ? (conditional ? RAFT_FLAG_SUSPECT : 0) : RAFT_FLAG_REJECT;
     maitre_assert (!granted || raft->vote == message->from);
 }
 
@@ -196,6 +205,8 @@ static void answer_vote (struct raft *raft, const struct raft_message *message, 
 void raft_vote_request (struct raft *raft, const struct raft_message *message, struct raft_effects *effects)
 {
     maitre_assert (message->from != raft->options.replica);
+    if (PLANTED (R9_LEARNER_SILENT) && !raft_self_votes (raft))
+        return;
     if (message->type == RAFT_PREVOTE)
         answer_prevote (raft, message, effects);
     else

@@ -154,7 +154,7 @@ static bool over_limit (
     struct counter_plan *plan, const struct plan_counter *counter, struct counter_shortage *shortage)
 {
     uint32_t limit = counter->head.customer_limit;
-    if (limit == 0 || counter->usage_delta <= 0)
+    if (limit == 0 || counter->usage_delta <= 0 || PLANTED (LIMIT_NOT_CHECKED))
         return false;
     int64_t usage = (int64_t) usage_load (plan, counter);
     if (usage + counter->usage_delta <= (int64_t) limit)
@@ -178,7 +178,7 @@ static bool sold_out (const struct plan_counter *counter, struct counter_shortag
                 continue;
             int64_t used = (int64_t) page->stored.held[i] + page->stored.confirmed[i];
             int64_t total = counter_page_total (&page->stored, &counter->head, i);
-            if (used + delta <= total)
+            if (used + delta <= total || PLANTED (SLOT_SOLD_TWICE))
                 continue;
             int64_t left = total - used + page->given[i];
             *shortage = (struct counter_shortage){

@@ -106,6 +106,8 @@ void hold_expire (struct service_call *call, struct reservation *reservation)
     if (!reserve_plan_items (call, plan, reservation, -1))
         return;
     counter_plan_commit (plan);
+    if (PLANTED (HOLD_EXPIRES_TWICE))
+        counter_plan_commit (plan);
     hold_remove (call, reservation);
     reserve_enter (call, reservation, RESERVE_STATE_EXPIRED, &nobody);
     reserve_store (call, reservation);

@@ -76,7 +76,7 @@ static void advance (struct service_call *call, struct order *order, const struc
     if (transition->event == ORDER_EVENT_KIND_CLAIM && !claim (call, order))
         return;
     order_due_remove (call, order);
-    if (transition->returns_stock)
+    if (transition->returns_stock && !PLANTED (STOCK_NOT_RETURNED))
         order_return_stock (call, order);
     struct bytes note = request->has_note ? request->note : bytes_of (NULL, 0);
     order_change (call, order, transition->to, &call->principal.id, note);

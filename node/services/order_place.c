@@ -158,7 +158,7 @@ static bool take_stock (struct service_call *call, const struct id *customer, co
     struct counter_plan *plan = counter_plan_new (call, customer);
     for (size_t i = 0; i < count; i++)
         counter_plan_add (plan, &heads[i], lines[i].bucket, 1, 0, (int32_t) lines[i].quantity);
-    if (counter_plan_check (plan, &shortage) != COUNTER_FITS) {
+    if (counter_plan_check (plan, &shortage) != COUNTER_FITS && !PLANTED (STOCK_OVERSOLD)) {
         counter_refuse (call, &shortage, NULL);
         return false;
     }

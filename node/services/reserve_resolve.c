@@ -87,7 +87,8 @@ static void give_back (struct service_call *call, struct reservation *reservatio
     struct counter_plan *plan = counter_plan_new (call, &reservation->customer);
     if (!reserve_plan_items (call, plan, reservation, -1))
         return;
-    counter_plan_commit (plan);
+    if (!PLANTED (UNITS_NOT_RETURNED))
+        counter_plan_commit (plan);
     if (reservation->state == RESERVE_STATE_HELD)
         hold_remove (call, reservation);
     reserve_enter (call, reservation, state, &call->principal.id);

@@ -24,6 +24,7 @@
 #include "node/services/state.h"
 #include "schemas/generated/common.h"
 #include "schemas/generated/methods.h"
+#include "schemas/runtime/planted.h"
 
 struct service_meta; /* sessions.h */
 

@@ -62,7 +62,7 @@ static bool prints_differ (
     size_t i = 0;
     while (i < a_count && i < b_count && a[i].key == b[i].key && a[i].print == b[i].print)
         i++;
-    if (i == a_count && i == b_count)
+    if ((i == a_count && i == b_count) || PLANTED (X3_BODY_NOT_COMPARED))
         return false;
     if (i == a_count)
         *key = b[i].key;
@@ -135,7 +135,8 @@ bool sessions_find (
 
 bool sessions_too_old (const struct service_call *call, const struct id *request_id)
 {
-    return !id_is_zero (&call->meta->horizon) && id_compare (request_id, &call->meta->horizon) <= 0;
+    return !PLANTED (X2_NO_HORIZON) && !id_is_zero (&call->meta->horizon) &&
+           id_compare (request_id, &call->meta->horizon) <= 0;
 }
 
 bool sessions_ahead (const struct service_call *call, const struct id *request_id)

@@ -1,6 +1,7 @@
 #include "node/shard/log_time.h"
 
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 /* Credit carries the fractions of frequent stamps; unused time is not hoarded, so a jump of the median meets 10 % of what
  * passes from then on. */
@@ -17,7 +18,8 @@ static struct reading read_at (const struct log_time *self, uint64_t mono_ms, ui
     struct reading reading = {.time_ms = self->last_ms + elapsed_ms};
     if (wall_median_ms == 0)
         return reading;
-    if (self->cold) { /* the one step, forward only */
+    if (self->cold ||
+        (PLANTED (X4_FOLLOWS_THE_WALL) && wall_median_ms > reading.time_ms)) { /* the one step, forward only */
         if (wall_median_ms > reading.time_ms)
             reading.time_ms = wall_median_ms;
         return reading;

@@ -27,6 +27,8 @@ static void leadership_gained (struct shard *self)
     self->housekeeping_next_ms = self->now_ms;
     self->sessions = 0;
     self->stamp_wanted = false;
+    if (PLANTED (X5_ELECTION_RESETS_TIME))
+        self->log_time.anchor_mono_ms = self->now_ms;
 }
 
 enum status shard_raft_step (struct shard *self, struct raft_event *event)
@@ -227,7 +229,7 @@ static void fill_persist (struct shard *self, struct shard_effects *effects)
     effects->persist.reset = from->persist.reset;
     effects->persist.reset_index = from->persist.reset_index;
     effects->persist.reset_term = from->persist.reset_term;
-    effects->persist.suspect = from->became_suspect;
+    effects->persist.suspect = from->became_suspect && !PLANTED (R12_MARK_NOT_KEPT);
     effects->persist.suspect_cleared = from->suspect_cleared;
     if (!from->persist.entries)
         return;

@@ -11,6 +11,7 @@
 #include "schemas/generated/methods.h"
 #include "schemas/generated/shard.h"
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 #define SNAPSHOT_WINDOW_CHUNKS 4 /* unacknowledged chunks of one transfer: bounds the sender's memory */
 #define SNAPSHOT_RESEND_MS 500

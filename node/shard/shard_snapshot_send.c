@@ -125,6 +125,8 @@ void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
         .index_term = term,
         .progress_ms = self->now_ms};
     bool known = raft_configuration_at (self->raft, index, &out->members);
+    if (PLANTED (R7_SNAPSHOT_UNCOMMITTED))
+        out->members = *raft_configuration (self->raft);
     maitre_assert (known); /* the log is never cut beyond what was written back */
     out_fill (self, out);
 }

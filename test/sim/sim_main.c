@@ -9,6 +9,7 @@
 
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
+#include "test/sim/planted.h"
 
 static struct sim_options running; /* for whoever reads of an abort */
 
@@ -102,17 +103,19 @@ uint32_t sim_node_of (const struct sim *sim, uint64_t replica)
 
 static void usage (FILE *out)
 {
-    fprintf (out, "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--services | --any]\n"
-                  "                   [--trace] [--stats] [--once] [--draw]\n"
-                  "\n"
-                  "  --services      whole nodes with their services instead of bare Raft groups\n"
-                  "  --any           the seed draws which of the two\n"
-                  "  --duration MS   of the faults, before everything heals (default 8000)\n"
-                  "  --families HEX  exactly these fault families instead of those that the seed draws\n"
-                  "  --trace         every step; --stats: one JSON line a seed; --draw: only what the seed draws\n"
-                  "  --once          without the second run, which must give the same trace\n"
-                  "\n"
-                  "example: maitred_sim --services --seed 7 --trace\n");
+    fprintf (out,
+        "usage: maitred_sim --seed N [--seeds COUNT] [--duration MS] [--families HEX] [--services | --any]\n"
+        "                   [--trace] [--stats] [--once] [--draw]\n"
+        "\n"
+        "  --services      whole nodes with their services instead of bare Raft groups\n"
+        "  --any           the seed draws which of the two\n"
+        "  --duration MS   of the faults, before everything heals (default 8000)\n"
+        "  --families HEX  exactly these fault families instead of those that the seed draws\n"
+        "  --trace         every step; --stats: one JSON line a seed; --draw: only what the seed draws\n"
+        "  --once          without the second run, which must give the same trace\n"
+        "  --plant NAME    with that guard of the product missing; --plants lists them (-DMAITRED_PLANTED=ON)\n"
+        "\n"
+        "example: maitred_sim --services --seed 7 --trace\n");
 }
 
 static void add (struct sim_counts *total, const struct sim_counts *counts)
@@ -192,6 +195,12 @@ int main (int argc, char **argv)
             flag (argv[i], "--any", &any) || flag (argv[i], "--stats", &stats) || flag (argv[i], "--once", &once) ||
             flag (argv[i], "--draw", &draw) || flag (argv[i], "--help", &help)) {
             continue;
+        } else if (strcmp (argv[i], "--plants") == 0) {
+            return planted_print () ? 0 : 1;
+        } else if (more && strcmp (argv[i], "--plant") == 0) {
+            if (!planted_choose (argv[++i]))
+                return 2;
+            once = true;
         } else if (more && strcmp (argv[i], "--seed") == 0) {
             options.seed = strtoull (argv[++i], NULL, 10);
         } else if (more && strcmp (argv[i], "--seeds") == 0) {

@@ -101,6 +101,10 @@ int main (int argc, char **argv)
     /* A reply to a client that left must not end the node. */
     signal (SIGPIPE, SIG_IGN);
     safe_socket_prepare ();
+#ifdef MAITRED_PLANTED
+    fputs ("maitred: THIS BUILD HAS PLANTED BUGS (MAITRED_PLANTED): it is for testing the tests, never for data\n",
+        stderr);
+#endif
     if (argc > 1 && strcmp (argv[1], "create-cluster") == 0)
         return create_cluster (argc - 1, argv + 1);
     const char *config = NULL;
