@@ -377,6 +377,7 @@ void raft_status (const struct raft *raft, struct raft_status *status)
         .last_index = last,
         .last_term = raft_log_last_term (&raft->log),
         .log_bytes = raft_log_bytes (&raft->log, raft->log.snapshot_index, last),
+        .configuration_index = raft->configuration_index,
         .suspect = raft->suspect,
         .transferring = raft->transfer_target != 0,
         .read_ready = raft->role == RAFT_LEADER && raft->commit >= raft->noop_index,
@@ -394,6 +395,7 @@ bool raft_peer_status (const struct raft *raft, uint64_t replica, struct raft_pe
     *status = (struct raft_peer_status){
         .match = place == raft->self ? raft->persisted_index : peer->match,
         .session = peer->session,
+        .heard_ms = peer->heard_ms,
         .link_down = peer->link_down,
         .suspect = peer->suspect || peer->amnesia,
         .snapshotting = peer->state == RAFT_PEER_SNAPSHOT,

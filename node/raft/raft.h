@@ -299,6 +299,7 @@ struct raft_status {
     uint64_t term, vote;
     uint64_t snapshot_index, snapshot_term, commit, applied, persisted_index, last_index, last_term;
     uint64_t log_bytes;
+    uint64_t configuration_index;           /* of the effective configuration: it has committed when <= commit */
     bool suspect, transferring, read_ready; /* read_ready: leader whose no-op committed */
     uint64_t anomalies;                     /* messages that no correct peer sends */
 };
@@ -307,7 +308,8 @@ void raft_status (const struct raft *raft, struct raft_status *status);
 /* A leader's view of one peer; false when it is not the leader or does not know the replica. */
 struct raft_peer_status {
     uint64_t match;
-    uint64_t session; /* its present life, as far as this leader has heard of it; 0: not yet */
+    uint64_t session;  /* its present life, as far as this leader has heard of it; 0: not yet */
+    uint64_t heard_ms; /* when it last answered; only with a session */
     bool link_down, suspect, snapshotting;
 };
 bool raft_peer_status (const struct raft *raft, uint64_t replica, struct raft_peer_status *status);

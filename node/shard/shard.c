@@ -132,7 +132,7 @@ static void transfer (struct shard *self, uint32_t node)
     if (node != 0) {
         const struct raft_configuration *members = raft_configuration (self->raft);
         for (uint32_t i = 0; i < members->count; i++) {
-            if (members->members[i].node == node)
+            if (members->members[i].node == node && (members->members[i].roles & RAFT_VOTER) != 0)
                 event.replica = members->members[i].replica;
         }
         if (event.replica == 0 || event.replica == self->replica)
@@ -186,6 +186,9 @@ void shard_step (struct shard *self, const struct shard_event *event)
         break;
     case SHARD_EVENT_COMPACT:
         compact (self, event->compact_index);
+        break;
+    case SHARD_EVENT_PLACE:
+        shard_members_want (self, event->members);
         break;
     }
 }
@@ -264,6 +267,7 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
         shard_calls_release_ready (self);
         shard_housekeeping (self);
         balance (self);
+        shard_members_step (self);
         shard_snapshot_receive_expire (self);
         shard_snapshot_pump (self);
     }
@@ -330,8 +334,15 @@ bool shard_leads (const struct shard *self)
     return self->status.role == RAFT_LEADER && self->status.read_ready;
 }
 
+uint32_t shard_node_of (const struct shard *self, uint64_t replica)
+{
+    const struct raft_member *member = raft_configuration_find (raft_configuration (self->raft), replica);
+    return member != NULL ? member->node : 0;
+}
+
 void shard_status_get (const struct shard *self, struct shard_status *status)
 {
+    const struct raft_member *member = raft_configuration_find (raft_configuration (self->raft), self->replica);
     *status = (struct shard_status){.shard = self->shard,
         .replica = self->replica,
         .role = self->status.role,
@@ -346,6 +357,8 @@ void shard_status_get (const struct shard *self, struct shard_status *status)
         .log_time_off = log_time_off (&self->log_time, self->now_ms, self->wall_median_ms),
         .suspect = self->status.suspect,
         .sending_snapshot = shard_snapshot_sending (self),
+        .votes = member != NULL && (member->roles & (RAFT_VOTER | RAFT_VOTER_OLD)) != 0,
+        .placing = self->placing,
         .calls = shard_calls_count (self)};
 }
 

@@ -34,6 +34,7 @@
 #include "node/raft/raft.h"
 #include "node/services/services.h"
 #include "node/services/state.h"
+#include "schemas/generated/placement.h"
 #include "schemas/runtime/arena.h"
 #include "schemas/runtime/bytes.h"
 #include "schemas/runtime/ids.h"
@@ -90,6 +91,7 @@ enum shard_event_type {
     SHARD_EVENT_LINK,      /* the data link to a node broke or came up */
     SHARD_EVENT_TRANSFER,  /* hand leadership to the replica on `node`, 0: the best one */
     SHARD_EVENT_COMPACT,   /* the state up to compact_index is durable outside the log: drop entries */
+    SHARD_EVENT_PLACE, /* the members that the shard should have: its leader goes there, step by step (placement_plan.h) */
 };
 
 /* A call as it reaches the replica that should answer it. */
@@ -120,6 +122,7 @@ struct shard_event {
         } link;
         uint32_t transfer_node;
         uint64_t compact_index;
+        const struct raft_configuration *members; /* PLACE: voters alone, copied; NULL: stay as you are */
     };
 };
 
@@ -191,6 +194,9 @@ struct shard_status {
     bool log_time_off;  /* more than a minute from the median of the members' wall clocks */
     bool suspect;
     bool sending_snapshot;
+    bool votes; /* is one of the voters; a replica that is being filled is not */
+    enum placement_phase
+        placing;    /* how far the leader got with SHARD_EVENT_PLACE; WAITING too where it does not lead */
     uint32_t calls; /* in flight */
 };
 
@@ -217,6 +223,9 @@ void shard_balance_set (struct shard *self, bool balance);
 bool shard_leads (const struct shard *self);
 
 void shard_status_get (const struct shard *self, struct shard_status *status);
+
+/* The node of a member, as the effective configuration has it; 0: no member. */
+uint32_t shard_node_of (const struct shard *self, uint64_t replica);
 
 /* The term of a log index and the configuration as of it, for a cut of the stored log there; false when the log does not
  * reach back to it. */

@@ -23,6 +23,9 @@
 #define BALANCE_AFTER_MS 3000    /* a leadership must have lasted this long before it is handed to rank 0 */
 #define BALANCE_AFTER_MS_MAX 300000
 #define BALANCE_BACK_MS 60000    /* a leadership that comes back sooner says that rank 0 does not want it */
+#define MEMBERS_STEP_MS 10       /* how often a leader looks whether the next step to other members can be taken */
+#define MEMBERS_LAG_MAX 500      /* entries that a replica may lack and still count as caught up */
+#define MEMBERS_SILENCE_MS 1000  /* one that has not answered for so long is not up */
 #define WAITING_MEMORY_KEPT 4096 /* a free slot keeps no more */
 
 /* A copied call that waits: for its ReadIndex round, for the state to catch up, or for a young leader to become ready. */
@@ -99,6 +102,10 @@ struct shard {
     struct log_time log_time;
     bool balance;
 
+    struct raft_configuration target; /* the members wanted; empty: as they are */
+    enum placement_phase placing;
+    uint64_t members_next_ms;
+
     /* leadership */
     struct raft_status status; /* refreshed after each event */
     uint64_t ready_index;      /* no-op of the present leadership */
@@ -165,6 +172,10 @@ void shard_calls_check (const struct shard *self);
 /* shard_apply.c */
 void shard_apply_committed (struct shard *self);
 void shard_housekeeping (struct shard *self);
+
+/* shard_members.c */
+void shard_members_want (struct shard *self, const struct raft_configuration *members);
+void shard_members_step (struct shard *self);
 
 /* shard_snapshot_send.c, shard_snapshot_receive.c */
 void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node);

@@ -129,12 +129,12 @@ void shard_world_start (struct shard_world *w, uint32_t number)
         .snapshot_term = node->log_term,
         .applied_index = node->image.index,
         .applied_term = node->image.term,
-        .configuration = &w->members,
+        .configuration = &node->base,
         .entries = node->entries,
         .entries_count = node->entries_count};
     struct shard_config config = {.services = w->ids.config,
         .raft = {.shard = WORLD_SHARD,
-            .replica = SHARD_WORLD_REPLICA (number),
+            .replica = node->replica,
             .session = node->session,
             .seed = w->options.seed + 17 * number,
             .suspect = node->suspect,
@@ -150,6 +150,51 @@ void shard_world_start (struct shard_world *w, uint32_t number)
     maitre_assert (status == STATUS_OK);
     shard_check (node->shard);
     tell_link (w, number, true);
+    if (w->target.count > 0)
+        shard_world_event (w, number, (struct shard_event){.type = SHARD_EVENT_PLACE, .members = &w->target});
+}
+
+void shard_world_wipe (struct shard_world *w, uint32_t number)
+{
+    struct shard_world_node *node = &w->nodes[number];
+    shard_world_crash (w, number);
+    shard_world_log_cut (node, UINT64_MAX, 0);
+    node->log_index = node->log_term = node->term = node->vote = 0;
+    node->suspect = false;
+    node->base = (struct raft_configuration){0};
+    state_image_close (&node->image);
+    node->image = (struct state_image){0};
+    node->replica += 1000;
+}
+
+void shard_world_place (struct shard_world *w)
+{
+    w->target = (struct raft_configuration){0};
+    for (uint32_t i = 1; i <= w->options.nodes; i++) {
+        bool fits = raft_configuration_set (
+            &w->target, (struct raft_member){
+                            .replica = w->nodes[i].replica, .node = i, .rank = (uint8_t) (i - 1), .roles = RAFT_VOTER});
+        maitre_assert (fits);
+    }
+    for (uint32_t i = 1; i <= w->options.nodes; i++) {
+        if (w->nodes[i].shard != NULL)
+            shard_world_event (w, i, (struct shard_event){.type = SHARD_EVENT_PLACE, .members = &w->target});
+    }
+}
+
+bool shard_world_placed (const struct shard_world *w)
+{
+    for (uint32_t i = 1; i <= w->options.nodes; i++) {
+        struct raft_configuration members;
+        uint64_t term;
+        if (w->nodes[i].shard == NULL)
+            continue;
+        struct shard_status status = shard_world_status (w, i);
+        if (!shard_log_point (w->nodes[i].shard, status.commit_index, &term, &members) ||
+            memcmp (&members, &w->target, sizeof members) != 0)
+            return false;
+    }
+    return true;
 }
 
 void shard_world_init (struct shard_world *w, const struct shard_world_options *options)
@@ -172,11 +217,13 @@ void shard_world_init (struct shard_world *w, const struct shard_world_options *
                                                              .rank = (uint8_t) (i - 1),
                                                              .roles = learner ? RAFT_LEARNER : RAFT_VOTER});
         maitre_assert (fits);
-        w->nodes[i] = (struct shard_world_node){.world = w, .number = i};
+        w->nodes[i] = (struct shard_world_node){.world = w, .number = i, .replica = SHARD_WORLD_REPLICA (i)};
         state_map_init (&w->nodes[i].map);
     }
-    for (uint32_t i = 1; i <= w->options.nodes; i++)
+    for (uint32_t i = 1; i <= w->options.nodes; i++) {
+        w->nodes[i].base = w->members;
         shard_world_start (w, i);
+    }
 }
 
 void shard_world_close (struct shard_world *w)
@@ -322,6 +369,7 @@ void shard_world_write_back (struct shard_world *w, uint32_t number, uint64_t ke
     maitre_assert (known);
     shard_world_sync (w, node, w->now_ms); /* the cut goes behind what was written before */
     shard_world_log_cut (node, index, term);
+    node->base = members;
     shard_world_event (w, number, (struct shard_event){.type = SHARD_EVENT_COMPACT, .compact_index = index});
 }
 

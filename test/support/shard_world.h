@@ -28,6 +28,7 @@ struct shard_world_packet;
 struct shard_world_node {
     struct shard_world *world;
     uint32_t number;
+    uint64_t replica;    /* SHARD_WORLD_REPLICA at first; a new one with each shard_world_wipe */
     struct shard *shard; /* NULL: down */
     struct state_map map;
     bool stepped, fatal;
@@ -38,8 +39,9 @@ struct shard_world_node {
     /* durable */
     uint64_t term, vote;
     bool suspect;
-    uint64_t log_index, log_term; /* where the stored log begins */
-    struct raft_entry *entries;   /* payloads on the heap */
+    uint64_t log_index, log_term;   /* where the stored log begins */
+    struct raft_configuration base; /* as of log_index; empty: waits to be filled */
+    struct raft_entry *entries;     /* payloads on the heap */
     size_t entries_count, entries_size;
     struct state_image image; /* the state as last written back */
 
@@ -117,6 +119,7 @@ struct shard_world {
     size_t calls_count, calls_size;
     uint64_t *hashes; /* by applied index, 0: not seen */
     size_t hashes_size;
+    struct raft_configuration target; /* what all leaders are told to go to; empty: nothing */
     uint64_t chunks_sent;
 };
 
@@ -136,6 +139,13 @@ void shard_world_crash (struct shard_world *w, uint32_t node); /* what was not s
 void shard_world_start (struct shard_world *w, uint32_t node);
 void shard_world_isolate (struct shard_world *w, uint32_t node, bool cut); /* both ways, silently */
 void shard_world_heal (struct shard_world *w);                             /* dials at ease, everybody up */
+
+/* The disk is lost: the node comes back (shard_world_start) empty, under a replica id that nobody had. */
+void shard_world_wipe (struct shard_world *w, uint32_t node);
+/* From now on leaders are told to make the present replicas of all nodes the voters. */
+void shard_world_place (struct shard_world *w);
+/* Everybody that is up has exactly those members, committed. */
+bool shard_world_placed (const struct shard_world *w);
 
 /* ---- the shard's environment */
 struct shard_status shard_world_status (const struct shard_world *w, uint32_t node);
