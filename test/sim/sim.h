@@ -24,10 +24,11 @@
 
 #include "node/raft/raft.h"
 #include "node/raft/raft_codec.h"
+#include "schemas/runtime/ids.h"
 #include "test/support/state_image.h"
 
 #define SIM_NODES_MAX 7
-#define SIM_SHARDS_MAX 16
+#define SIM_SHARDS_MAX 33 /* services mode: the system shard is one of them */
 
 struct sim;
 struct sim_node;
@@ -90,8 +91,7 @@ struct sim_machine {
 #define SIM_COMMAND_BYTES 24
 void sim_machine_apply (struct sim_machine *machine, const struct raft_entry *entry);
 
-/* ---- packets (sim_duty.c): a tag, the receiver's replica id, then real wire bytes ---- */
-enum sim_tag { SIM_TAG_RAFT = 1, SIM_TAG_CHUNK, SIM_TAG_ACK };
+/* ---- packets of the Raft mode (sim_duty.c): 1, the receiver's replica id, then real wire bytes ---- */
 #define SIM_PACKET_HEAD 9
 
 /* ---- sim_disk.c ---- */
@@ -216,7 +216,7 @@ struct sim_replica {
     size_t held_count, held_size;
     struct sim_waiting *waiting;
     size_t waiting_count, waiting_size;
-    uint64_t persisted_sequence;
+    uint64_t persisted_sequence, handed_sequence; /* synced; given to the disk */
     uint64_t state_due_ms;
     bool state_writing, installing;
     enum raft_role role; /* as last seen */
@@ -233,6 +233,14 @@ struct sim_node {
     uint64_t wake_us; /* the wake that counts */
     bool suspect;     /* a torn tail was cut at the last start */
     struct sim_disk disk;
+    struct sim_engine *engine; /* services mode, while it lives */
+    /* services mode, in the data folder */
+    struct id uuid;
+    struct id known[SIM_NODES_MAX + 1]; /* whose folder a node number belongs to */
+    uint64_t stored_incarnation;
+    uint64_t told_incarnation; /* the greatest that ever left this folder */
+    int64_t wall_offset_ms;
+    uint64_t disk_full_until_us;
     struct sim_replica **replicas;
     size_t replicas_count, replicas_size;
 };
@@ -245,7 +253,7 @@ struct sim_replica *sim_node_find (struct sim_node *node, uint64_t replica);
 uint64_t sim_node_now_ms (const struct sim *sim, const struct sim_node *node);
 void sim_node_wake (struct sim *sim, struct sim_node *node, uint64_t delay_us);
 struct sim_input *sim_node_input (struct sim *sim, struct sim_replica *replica, enum raft_event_type type);
-void sim_node_deliver (struct sim *sim, struct sim_node *node, uint8_t *data, size_t len);
+void sim_node_deliver (struct sim *sim, struct sim_node *node, uint32_t from, uint8_t *data, size_t len);
 void sim_node_link (struct sim *sim, struct sim_node *node, uint32_t peer, bool up);
 void sim_node_persisted (struct sim *sim, struct sim_node *node, struct sim_write *write);
 void sim_node_snapshot (struct sim *sim, struct sim_node *node, const uint8_t *data, size_t len);
@@ -262,27 +270,29 @@ void sim_duty_send (struct sim *sim, struct sim_replica *replica, const struct r
 void sim_duty_hold (
     struct sim *sim, struct sim_replica *replica, const struct raft_message *message, uint64_t sequence);
 void sim_duty_release (struct sim *sim, struct sim_replica *replica);
-void sim_duty_packet (struct sim *sim, struct sim_replica *replica, enum sim_tag tag, uint64_t to,
-    const struct codec_type *type, const void *value);
 /* Decodes a RAFT packet; *message is good until the next call. */
 void sim_duty_message (
     struct sim *sim, const struct sim_replica *replica, const struct sim_input *input, struct raft_message *message);
+void sim_duty_decode (struct sim *sim, struct bytes item, struct raft_message *message);
+void sim_duty_trace (struct sim *sim, const struct sim_replica *replica, const struct raft_message *message);
 /* What became of the replica's role; true when it just lost its leadership. */
 bool sim_duty_notice (struct sim *sim, struct sim_replica *replica);
 /* Where in its duties the node dies this time; 0: nowhere. */
 unsigned sim_duty_dies (struct sim *sim, bool hard_state);
 
 /* ---- sim_shard*.c: services mode ---- */
-struct sim_shard_clients;
+struct sim_work;
 void sim_shard_open (
     struct sim *sim, struct sim_replica *replica, const struct raft_options *options, const struct raft_stored *from);
 void sim_shard_close (struct sim_replica *replica);
+struct shard_event;
+void sim_shard_step (struct sim_replica *replica, struct shard_event event, uint64_t now_ms);
+/* Steps what waits for the replica; ends its turn (false: the node died in the middle of its duties). */
+void sim_shard_inputs (struct sim *sim, struct sim_replica *replica, uint64_t now_ms);
 bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms);
 uint64_t sim_shard_deadline_ms (const struct sim_replica *replica);
 void sim_shard_ask (struct sim *sim, uint64_t client);
 void sim_shard_lost (struct sim *sim, uint64_t token);
-/* Steps a client's call into its replica, within a turn. */
-void sim_shard_call (struct sim *sim, struct sim_replica *replica, uint64_t token);
 void sim_shard_clients_close (struct sim *sim);
 void sim_shard_final (struct sim *sim, struct sim_replica *replica);
 
@@ -337,7 +347,7 @@ struct sim_group {
 #define SIM_FAMILIES_MAX 32
 struct sim_counts {
     uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
-        changes;
+        changes, forwarded;
     uint64_t faults[SIM_FAMILIES_MAX]; /* injected, by the family's bit */
 };
 struct sim_oracle {
@@ -441,7 +451,11 @@ struct sim {
     struct sim_change changes[SIM_SHARDS_MAX];
     uint64_t disk_slow_until_us[SIM_NODES_MAX + 1];
     struct raft_effects effects;
-    struct sim_shard_clients *shard_clients;
+    struct sim_work *work;                                      /* services mode */
+    struct id cluster;                                          /* services mode */
+    struct gossip_effects *gossip_effects;                      /* services mode */
+    struct raft_member first[SIM_SHARDS_MAX][RAFT_MEMBERS_MAX]; /* the map: placements as they were founded */
+    uint32_t first_count[SIM_SHARDS_MAX];
     uint32_t cut_from, cut_to; /* a one-way cut that stays after healing; 0: none */
 };
 

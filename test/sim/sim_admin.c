@@ -3,7 +3,16 @@
 
 #include "schemas/runtime/assert.h"
 
-static uint32_t free_node (struct sim *sim, const struct raft_configuration *members, uint64_t leaves)
+/* Whole nodes hold one replica of a shard: nodes do not talk to themselves. */
+static bool holds (struct sim *sim, uint32_t node, uint32_t shard)
+{
+    bool found = false;
+    for (struct sim_stored *stored = sim->nodes[node].disk.replicas; stored; stored = stored->next)
+        found = found || (stored->shard == shard && sim->options.services);
+    return found;
+}
+
+static uint32_t free_node (struct sim *sim, uint32_t shard, const struct raft_configuration *members, uint64_t leaves)
 {
     uint32_t found = 0;
     uint64_t candidates = 0;
@@ -11,6 +20,7 @@ static uint32_t free_node (struct sim *sim, const struct raft_configuration *mem
         bool used = false;
         for (uint32_t i = 0; i < members->count; i++)
             used = used || (members->members[i].node == n && members->members[i].replica != leaves);
+        used = used || holds (sim, n, shard);
         if (!used && sim->nodes[n].alive && sim_chance (sim, ++candidates))
             found = n;
     }
@@ -23,7 +33,7 @@ static void begin (struct sim *sim, uint32_t shard, const struct raft_configurat
     if (sim->oracle.groups[shard].damaged > 0)
         return;
     uint64_t leaves = members->members[sim_below (sim, members->count)].replica;
-    uint32_t node = free_node (sim, members, leaves);
+    uint32_t node = free_node (sim, shard, members, leaves);
     if (node == 0)
         return;
     sim_fault_count (sim, SIM_MEMBERS);

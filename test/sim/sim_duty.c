@@ -1,5 +1,5 @@
 /* What both modes do with the effects of a turn: batches, messages as real wire bytes, and what is told to the oracle. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@ void sim_duty_persist (struct sim *sim, struct sim_replica *replica, const struc
     const struct raft_entry *entries, size_t count)
 {
     (void) sim;
+    replica->handed_sequence = what->sequence;
     struct sim_write *write = sim_disk_write (replica->node, SIM_WRITE_TURN, replica->replica);
     write->sequence = what->sequence;
     write->hard_state = what->hard_state;
@@ -45,35 +46,30 @@ void sim_duty_suspect (struct sim *sim, struct sim_replica *replica, bool cleare
 
 /* ---- messages ---- */
 
-static uint8_t *encode (
-    struct sim *sim, enum sim_tag tag, uint64_t to, const struct codec_type *type, const void *value, size_t *len)
-{
-    static uint8_t buffer[PACKET_BYTES_MAX];
-    size_t body = 0;
-    buffer[0] = (uint8_t) tag;
-    bytes_put_u64 (buffer + 1, to);
-    enum status status = codec_encode (type, value, buffer + SIM_PACKET_HEAD, sizeof buffer - SIM_PACKET_HEAD, &body);
-    if (status != STATUS_OK)
-        sim_fail (sim, "a %s does not encode: %s", type->name, status_name (status));
-    *len = SIM_PACKET_HEAD + body;
-    return sim_copy (buffer, *len);
-}
-
+/* Raft mode: a packet of its own; services mode: an item of a frame. */
 static uint8_t *encode_message (struct sim *sim, const struct raft_message *message, size_t *len)
 {
     static struct raft_wire_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
+    static uint8_t buffer[PACKET_BYTES_MAX];
     struct raft_wire_message wire;
+    size_t head = sim->options.services ? 0 : SIM_PACKET_HEAD, body = 0;
     raft_codec_to_wire (message, &wire, entries);
-    return encode (sim, SIM_TAG_RAFT, message->to, &raft_wire_message_type, &wire, len);
+    buffer[0] = 1;
+    bytes_put_u64 (buffer + 1, message->to);
+    enum status status = codec_encode (&raft_wire_message_type, &wire, buffer + head, sizeof buffer - head, &body);
+    if (status != STATUS_OK)
+        sim_fail (sim, "a Raft message does not encode: %s", status_name (status));
+    *len = head + body;
+    return sim_copy (buffer, *len);
 }
 
-void sim_duty_packet (struct sim *sim, struct sim_replica *replica, enum sim_tag tag, uint64_t to,
-    const struct codec_type *type, const void *value)
+static void send_bytes (struct sim *sim, struct sim_replica *replica, uint64_t to, const uint8_t *data, size_t len)
 {
-    size_t len;
-    uint8_t *data = encode (sim, tag, to, type, value, &len);
-    sim_net_send (sim, replica->node->index, sim_node_of (sim, to), data, len);
-    free (data);
+    uint32_t node = sim_node_of (sim, to);
+    if (!sim->options.services)
+        sim_net_send (sim, replica->node->index, node, data, len);
+    else if (node != replica->node->index)
+        sim_engine_put_bytes (replica->node->engine, node, SIM_RAFT, bytes_of (data, len));
 }
 
 void sim_duty_send (struct sim *sim, struct sim_replica *replica, const struct raft_message *message)
@@ -81,7 +77,7 @@ void sim_duty_send (struct sim *sim, struct sim_replica *replica, const struct r
     size_t len;
     sim_oracle_message (sim, message);
     uint8_t *data = encode_message (sim, message, &len);
-    sim_net_send (sim, replica->node->index, sim_node_of (sim, message->to), data, len);
+    send_bytes (sim, replica, message->to, data, len);
     free (data);
 }
 
@@ -106,30 +102,39 @@ void sim_duty_release (struct sim *sim, struct sim_replica *replica)
             continue;
         }
         sim_oracle_message (sim, &held->message);
-        sim_net_send (sim, replica->node->index, sim_node_of (sim, held->message.to), held->data, held->len);
+        send_bytes (sim, replica, held->message.to, held->data, held->len);
         free (held->data);
     }
     replica->held_count = kept;
 }
 
-void sim_duty_message (
-    struct sim *sim, const struct sim_replica *replica, const struct sim_input *input, struct raft_message *message)
+void sim_duty_decode (struct sim *sim, struct bytes item, struct raft_message *message)
 {
     static uint64_t memory[(RAFT_WIRE_MESSAGE_ARENA_MAX + 7) / 8];
     static struct raft_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
     struct raft_wire_message wire;
     struct arena arena;
     arena_init (&arena, memory, sizeof memory);
-    struct bytes body = bytes_of (input->data + SIM_PACKET_HEAD, input->len - SIM_PACKET_HEAD);
-    enum status status = codec_decode (&raft_wire_message_type, body, CODEC_STRICT, &arena, &wire, NULL);
+    enum status status = codec_decode (&raft_wire_message_type, item, CODEC_STRICT, &arena, &wire, NULL);
     if (status == STATUS_OK)
         status = raft_codec_from_wire (&wire, message, entries);
     if (status != STATUS_OK)
         sim_fail (sim, "a message does not decode: %s", status_name (status));
+}
+
+void sim_duty_trace (struct sim *sim, const struct sim_replica *replica, const struct raft_message *message)
+{
     sim_trace (sim, "%u.%u < type %u from %lu term %lu index %lu/%lu commit %lu n %u flags %u", replica->node->index,
         replica->shard, message->type, (unsigned long) message->from, (unsigned long) message->term,
         (unsigned long) message->index, (unsigned long) message->log_term, (unsigned long) message->commit,
         message->count, message->flags);
+}
+
+void sim_duty_message (
+    struct sim *sim, const struct sim_replica *replica, const struct sim_input *input, struct raft_message *message)
+{
+    sim_duty_decode (sim, bytes_of (input->data + SIM_PACKET_HEAD, input->len - SIM_PACKET_HEAD), message);
+    sim_duty_trace (sim, replica, message);
 }
 
 /* ---- what happened ---- */

@@ -75,9 +75,10 @@ void sim_fail (const struct sim *sim, const char *format, ...)
 
 static void on_abort (int number)
 {
-    char text[200];
+    char text[240];
     fflush (stdout);
-    again (&running, text, sizeof text);
+    size_t len = (size_t) snprintf (text, sizeof text, "while running seed %lu\n", (unsigned long) running.seed);
+    again (&running, text + len, sizeof text - len);
     ssize_t written = write (2, text, strlen (text));
     (void) written;
     (void) number;

@@ -1,5 +1,5 @@
 /* One node's life: start from its disk, crash, and what reaches it in between. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +112,8 @@ void sim_node_open_replica (struct sim *sim, struct sim_node *node, struct sim_s
     sim_grow (&node->replicas, &node->replicas_size, node->replicas_count, sizeof *node->replicas);
     node->replicas[node->replicas_count++] = replica;
     for (uint32_t peer = 1; peer <= sim->nodes_count; peer++) {
-        if (peer == node->index || sim->nodes[peer].alive)
+        bool up = node->engine ? node->engine->map.link_up[peer] : sim->nodes[peer].alive;
+        if (peer == node->index || up)
             continue;
         struct sim_input *input = sim_node_input (sim, replica, RAFT_LINK);
         input->event.node = peer;
@@ -176,6 +177,8 @@ void sim_node_start (struct sim *sim, struct sim_node *node)
     node->paused_until_us = 0;
     node->wake_us = 0;
     sim_trace (sim, "node %u starts, life %lu", node->index, (unsigned long) node->epoch);
+    if (sim->options.services)
+        sim_engine_open (sim, node);
     for (struct sim_stored *stored = node->disk.replicas; stored; stored = stored->next)
         sim_node_open_replica (sim, node, stored);
     for (uint32_t peer = 1; peer <= sim->nodes_count; peer++)
@@ -193,6 +196,8 @@ void sim_node_crash (struct sim *sim, struct sim_node *node)
     for (size_t i = 0; i < node->replicas_count; i++)
         close_replica (sim, node->replicas[i]);
     node->replicas_count = 0;
+    if (node->engine)
+        sim_engine_close (sim, node);
     sim_disk_crash (sim, node);
     if (sim_chance (sim, 10))
         return; /* a machine that vanishes: nobody hears of it */
@@ -203,8 +208,12 @@ void sim_node_crash (struct sim *sim, struct sim_node *node)
 
 /* ---- what reaches a node ---- */
 
-void sim_node_deliver (struct sim *sim, struct sim_node *node, uint8_t *data, size_t len)
+void sim_node_deliver (struct sim *sim, struct sim_node *node, uint32_t from, uint8_t *data, size_t len)
 {
+    if (node->engine) {
+        sim_engine_packet (sim, node, (struct sim_packet){.data = data, .len = len, .from = from});
+        return;
+    }
     maitre_assert (len > SIM_PACKET_HEAD);
     struct sim_replica *replica = sim_node_find (node, bytes_get_u64 (data + 1));
     if (!replica) {
@@ -218,7 +227,9 @@ void sim_node_deliver (struct sim *sim, struct sim_node *node, uint8_t *data, si
 
 void sim_node_link (struct sim *sim, struct sim_node *node, uint32_t peer, bool up)
 {
-    for (size_t i = 0; i < node->replicas_count; i++) {
+    if (node->engine)
+        sim_engine_packet (sim, node, (struct sim_packet){.from = peer, .up = up});
+    for (size_t i = 0; !node->engine && i < node->replicas_count; i++) {
         struct sim_input *input = sim_node_input (sim, node->replicas[i], RAFT_LINK);
         input->event.node = peer;
         input->event.up = up;

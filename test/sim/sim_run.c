@@ -1,5 +1,5 @@
 /* One run of one seed: found the cluster, let it happen, heal, demand convergence and calm. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 #include <stdlib.h>
 
@@ -25,12 +25,31 @@ static void found_shards (struct sim *sim)
     }
 }
 
+static struct id random_id (struct sim *sim)
+{
+    struct id id;
+    bytes_put_u64 (id.b, sim_random_next (&sim->random));
+    bytes_put_u64 (id.b + 8, sim_random_next (&sim->random));
+    return id;
+}
+
+static void found_cluster (struct sim *sim)
+{
+    sim->gossip_effects = gossip_effects_new ();
+    maitre_assert (sim->gossip_effects != NULL);
+    sim->cluster = random_id (sim);
+    for (uint32_t n = 1; n <= sim->nodes_count; n++)
+        sim->nodes[n].uuid = random_id (sim);
+    sim_engine_found (sim);
+}
+
 /* Everything that the seed draws before anything happens. */
 static void draw (struct sim *sim, const struct sim_options *options)
 {
     *sim = (struct sim){.options = *options, .random = {options->seed * 2 + 1}, .chaos = true};
     sim->nodes_count = (uint32_t) sim_between (sim, 3, SIM_NODES_MAX);
-    sim->shards_count = (uint32_t) (sim_chance (sim, 4) ? sim_between (sim, 1, 8) : sim_between (sim, 1, 3));
+    uint64_t most = sim_chance (sim, 12) ? 32 : sim_chance (sim, 4) ? 8 : 3;
+    sim->shards_count = (uint32_t) sim_between (sim, 1, most) + options->services; /* and the system shard */
     sim->voters = sim_chance (sim, 8) ? 1 : sim_chance (sim, 4) && sim->nodes_count >= 5 ? 5 : 3;
     for (uint32_t n = 1; n <= sim->nodes_count; n++)
         sim->nodes[n].index = n;
@@ -53,7 +72,10 @@ static void setup (struct sim *sim, const struct sim_options *options)
     raft_effects_init (&sim->effects);
     sim_trace (sim, "seed %lu: %u nodes, %u shards, %u voters, families %x", (unsigned long) options->seed,
         sim->nodes_count, sim->shards_count, sim->voters, sim->families);
-    found_shards (sim);
+    if (options->services)
+        found_cluster (sim);
+    else
+        found_shards (sim);
     for (uint32_t n = 1; n <= sim->nodes_count; n++)
         sim_node_start (sim, &sim->nodes[n]);
     sim->clients = sim_between (sim, 1, 6);
@@ -83,7 +105,7 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
         break;
     case SIM_DELIVER:
         if (reaches && happening->data) {
-            sim_node_deliver (sim, node, happening->data, happening->len);
+            sim_node_deliver (sim, node, happening->peer, happening->data, happening->len);
             happening->data = NULL; /* taken over */
         }
         break;
@@ -220,6 +242,8 @@ static void close_all (struct sim *sim)
         struct sim_node *node = &sim->nodes[n];
         while (node->replicas_count > 0)
             sim_node_drop_replica (sim, node, node->replicas[0]->replica);
+        if (node->engine)
+            sim_engine_close (sim, node);
         free (node->replicas);
         sim_disk_close (&node->disk);
     }
@@ -227,6 +251,7 @@ static void close_all (struct sim *sim)
     sim_queue_close (&sim->queue);
     sim_oracle_close (&sim->oracle);
     raft_effects_close (&sim->effects);
+    gossip_effects_destroy (&sim->gossip_effects);
     free (sim->ops);
     free (sim->replica_nodes);
 }

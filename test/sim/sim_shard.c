@@ -14,7 +14,71 @@ uint64_t sim_shard_wall_ms (const struct sim *sim)
 struct services_config sim_shard_services (const struct sim *sim, uint32_t shard)
 {
     return (struct services_config){
-        .shard = shard + 1, .shard_count = sim->shards_count, .records_max = 1000000, .record_ttl_ms = 86400000};
+        .shard = shard, .shard_count = sim->shards_count - 1, .records_max = 1000000, .record_ttl_ms = 86400000};
+}
+
+/* ---- the state, with a hash that follows every change; the context is the sim_shard ---- */
+
+static uint64_t row_hash (struct bytes key, struct bytes value)
+{
+    return checksum64 (checksum64 (1, key), value);
+}
+
+static void forget_row (struct sim_shard *self, struct bytes key)
+{
+    struct bytes value;
+    if (state_map_get (&self->map, key, &value))
+        self->state_hash -= row_hash (key, value);
+}
+
+static bool state_get_row (void *context, struct bytes key, struct bytes *value)
+{
+    return state_map_get (&((struct sim_shard *) context)->map, key, value);
+}
+
+static void state_scan_rows (
+    void *context, struct bytes from, struct bytes to, bool reverse, state_visit *visit, void *argument)
+{
+    state_map_scan (&((struct sim_shard *) context)->map, from, to, reverse, visit, argument);
+}
+
+static void state_put_row (void *context, struct bytes key, struct bytes value)
+{
+    struct sim_shard *self = context;
+    forget_row (self, key);
+    self->state_hash += row_hash (key, value);
+    state_map_put (&self->map, key, value);
+}
+
+static void state_remove_row (void *context, struct bytes key)
+{
+    struct sim_shard *self = context;
+    forget_row (self, key);
+    state_map_remove (&self->map, key);
+}
+
+static bool state_has_failed (void *context)
+{
+    return state_map_failed (&((struct sim_shard *) context)->map);
+}
+
+static const struct state_ops state_ops = {
+    .get = state_get_row,
+    .scan = state_scan_rows,
+    .put = state_put_row,
+    .remove = state_remove_row,
+    .failed = state_has_failed,
+};
+
+static void load_state (struct sim_shard *self, const struct state_image *image)
+{
+    struct tree_cursor cursor;
+    const struct tree_entry *entry;
+    state_image_load (image, &self->map);
+    self->state_hash = 0;
+    tree_seek (self->map.tree, bytes_of (NULL, 0), &cursor);
+    while ((entry = tree_next (&cursor)) != NULL)
+        self->state_hash += row_hash (tree_key (entry), tree_value (entry));
 }
 
 /* ---- snapshots; the context is the sim_shard ---- */
@@ -104,12 +168,11 @@ static bool import_finish (
     stored->image = self->incoming;
     self->incoming = (struct state_image){0};
     stored->state = (struct sim_machine){.applied = index, .applied_term = term};
-    state_image_load (&stored->image, &self->map);
+    load_state (self, &stored->image);
     self->replica->machine = stored->state;
     self->seen_applied = index;
     self->sim->oracle.counts.restores++;
-    sim_oracle_state (
-        self->sim, self->replica, index, checksum64 (1, bytes_of (stored->image.data, stored->image.len)));
+    sim_oracle_state (self->sim, self->replica, index, self->state_hash);
     sim_trace (
         self->sim, "%u.%u installed a snapshot at %lu", self->replica->node->index, shard, (unsigned long) index);
     return true;
@@ -139,12 +202,12 @@ void sim_shard_open (
     self->replica = replica;
     replica->shard_core = self;
     state_map_init (&self->map);
-    state_image_load (&replica->stored->image, &self->map);
+    load_state (self, &replica->stored->image);
     struct shard_config config = {
         .services = sim_shard_services (sim, replica->shard),
         .raft = *options,
         .stored = from,
-        .state = state_map_state (&self->map),
+        .state = {.ops = &state_ops, .context = self},
         .scratch = &scratch,
         .snapshot_ops = &sim_shard_snapshot_ops,
         .snapshot_context = self,

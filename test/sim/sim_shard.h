@@ -22,6 +22,10 @@ struct sim_shard {
     struct sim_replica *replica;
     struct shard *core;
     struct state_map map;
+    uint64_t state_hash;  /* of all rows, whatever order they came in */
+    bool stepped;         /* since its last turn end */
+    uint32_t leader_node; /* 0: not known */
+    uint64_t leader_term;
     bool receiving;
     struct state_image incoming;
     uint64_t seen_applied; /* the oracle has seen everything up to here */
@@ -31,6 +35,5 @@ extern const struct shard_snapshot_ops sim_shard_snapshot_ops;
 
 uint64_t sim_shard_wall_ms (const struct sim *sim);
 struct services_config sim_shard_services (const struct sim *sim, uint32_t shard);
-void sim_shard_reply (struct sim *sim, const struct sim_replica *replica, const struct shard_reply *reply);
 
 #endif

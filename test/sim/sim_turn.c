@@ -1,5 +1,5 @@
 /* One turn of a node: step what arrived, then the caller's duties of raft.h, in their order. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +280,20 @@ static uint64_t deadline_of (const struct sim *sim, const struct sim_replica *re
     return sim->options.services ? sim_shard_deadline_ms (replica) : raft_deadline_ms (replica->raft);
 }
 
+/* False: the node died in the middle of its duties. */
+static bool turn_of_all (struct sim *sim, struct sim_node *node, uint64_t now_ms)
+{
+    if (node->engine)
+        return sim_engine_turn (sim, node, now_ms);
+    for (size_t i = 0; i < node->replicas_count; i++) {
+        struct sim_replica *replica = node->replicas[i];
+        bool due = replica->inputs_count > 0 || now_ms >= deadline_of (sim, replica);
+        if (due && !turn (sim, replica, now_ms))
+            return false;
+    }
+    return true;
+}
+
 void sim_node_turn (struct sim *sim, struct sim_node *node)
 {
     if (sim->time_us < node->paused_until_us) {
@@ -289,20 +303,18 @@ void sim_node_turn (struct sim *sim, struct sim_node *node)
     uint64_t now_ms = sim_node_now_ms (sim, node);
     uint64_t next_ms = UINT64_MAX;
     node->wake_us = 0;
+    if (!turn_of_all (sim, node, now_ms)) {
+        sim_disk_start (sim, node); /* what was handed to the disk may be on its way */
+        sim_node_crash (sim, node);
+        return;
+    }
     for (size_t i = 0; i < node->replicas_count; i++) {
-        struct sim_replica *replica = node->replicas[i];
-        if (replica->inputs_count > 0 || now_ms >= deadline_of (sim, replica)) {
-            bool lives = sim->options.services ? sim_shard_turn (sim, replica, now_ms) : turn (sim, replica, now_ms);
-            if (!lives) {
-                sim_disk_start (sim, node); /* what was handed to the disk may be on its way */
-                sim_node_crash (sim, node);
-                return;
-            }
-        }
-        uint64_t deadline_ms = deadline_of (sim, replica);
+        uint64_t deadline_ms = deadline_of (sim, node->replicas[i]);
         if (deadline_ms < next_ms)
             next_ms = deadline_ms;
     }
+    if (node->engine && sim_engine_deadline_ms (node->engine, now_ms) < next_ms)
+        next_ms = sim_engine_deadline_ms (node->engine, now_ms);
     sim_disk_start (sim, node);
     uint64_t wait_us = next_ms <= now_ms ? 1000 : (next_ms - now_ms) * 1000;
     if (wait_us > 1000 * 1000)
