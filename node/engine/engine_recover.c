@@ -448,7 +448,13 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
         }
     }
     uint64_t session = 0;
-    if (fine && store_incarnation_get (engine->store, &session) != STATUS_OK)
+    enum status told = fine ? store_incarnation_get (engine->store, &session) : STATUS_OK;
+    if (told == STATUS_DATA_LOSS)
+        fine = engine_fail (error, ENGINE_EXIT_DAMAGE,
+            "%s/files/incarnation is damaged: nothing was changed, see \"A disk that is lost or damaged\" in "
+            "node/README.md",
+            engine->config.data);
+    else if (told != STATUS_OK)
         fine = engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
     session++; /* engine_gossip_open stores it, before anything is sent */
     fine = fine && load_states (&recovery, error);

@@ -297,6 +297,9 @@ static void test_engine__what_is_pinned_is_never_dropped_silently (void **state)
     rot ("files/peers");
     refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "files/peers is damaged");
     rot ("files/peers");
+    rot ("files/incarnation");
+    refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "files/incarnation is damaged");
+    rot ("files/incarnation");
     rot ("files/shape");
     refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "files/shape is damaged");
     snprintf (path, sizeof path, "%s/data-1/files/shape", fixture.dir);
