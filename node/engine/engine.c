@@ -292,6 +292,7 @@ void engine_close (struct engine **self_p)
     free (engine->store_entries);
     free (engine->arena.base);
     free (engine->scratch.base);
+    engine_placement_close (engine);
     engine_config_close (&engine->config);
     free (engine);
     *self_p = NULL;

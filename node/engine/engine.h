@@ -36,6 +36,7 @@ enum engine_exit {
     ENGINE_EXIT_DAMAGE = 6,    /* the data folder is damaged */
     ENGINE_EXIT_RESOURCES = 7, /* memory, descriptors, disk */
     ENGINE_EXIT_HALTED = 70,   /* invariant 4 */
+    ENGINE_EXIT_AGAIN = 100,   /* never seen outside: the process starts over, for this node was replaced */
 };
 
 struct engine;
@@ -49,7 +50,8 @@ struct engine_error {
 _Bool engine_open (const struct engine_config *config, struct engine **engine, struct engine_error *error);
 
 /* Runs until engine_stop, then drains: hands leaderships over and finishes calls, for at most drain_ms. FOLDER: stopped by
- * itself, because most other nodes know this one's number under another data folder (the log says so). */
+ * itself, because most other nodes know this one's number under another data folder (the log says so). AGAIN: close it and
+ * open it anew. */
 enum engine_exit engine_run (struct engine *engine);
 
 /* Asks engine_run to drain and return. A second call ends it at once. Async-signal-safe. */

@@ -162,6 +162,20 @@ static void answer_client (struct engine *engine, struct call *call, const struc
     engine_client_answer (engine, &call->client, call->remote_call, &finished, call->shard, routed);
 }
 
+static void answer_own (struct engine *engine, const struct call *call, const struct answer *answer)
+{
+    switch (call->method->number) {
+    case METHOD_NUMBER_AUTH_LIST_API_KEYS:
+        engine_revoked_answer (engine, answer);
+        break;
+    case METHOD_NUMBER_CLUSTER_PLACEMENT:
+        engine_placement_answer (engine, answer);
+        break;
+    default:
+        engine_replace_answer (engine, answer);
+    }
+}
+
 void engine_call_answer (struct engine *engine, struct call *call, const struct answer *answer)
 {
     switch (call->source) {
@@ -177,7 +191,7 @@ void engine_call_answer (struct engine *engine, struct call *call, const struct 
         engine_fanout_part (engine, call, answer); /* may start further parts, never this one */
         break;
     case CALL_OWN:
-        engine_revoked_answer (engine, answer);
+        answer_own (engine, call, answer);
         break;
     case CALL_FREE:
         maitre_assert (call->source != CALL_FREE);

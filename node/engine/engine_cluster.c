@@ -48,6 +48,15 @@ static void fill_node (struct engine *engine, const struct cluster_member *from,
         row->uuid = member->uuid;
         row->incarnation = member->incarnation;
     }
+    const struct placement *record = &engine->placement.record;
+    if (record->has_running && record->running.node == from->node) {
+        uint32_t moves, done;
+        placement_count (record, &moves, &done);
+        row->has_moves = row->has_moves_done = row->has_awaited = true;
+        row->moves = moves;
+        row->moves_done = done;
+        row->awaited = !placement_node (record, from->node)->has_folder;
+    }
     if (from->node == engine->config.node) {
         row->has_version = true;
         row->version = bytes_text (engine->config.version);

@@ -17,6 +17,7 @@
 #include "node/gossip/gossip.h"
 #include "node/identity/identity.h"
 #include "node/identity/password_throttle.h"
+#include "node/placement/placement.h"
 #include "node/raft/raft_codec.h"
 #include "node/shard/shard.h"
 #include "node/store/store.h"
@@ -126,8 +127,10 @@ struct replica {
     uint8_t *incoming; /* of the import: a chunk that is not complete yet */
     size_t incoming_len;
     bool suspect;
-    bool read_failed;       /* by a failpoint */
-    uint64_t transfer_call; /* token of the call that asked to hand the leadership over, 0: none */
+    bool read_failed;             /* by a failpoint */
+    bool placed;                  /* was told which members its shard should have */
+    enum placement_phase placing; /* how far it got as of the last look */
+    uint64_t transfer_call;       /* token of the call that asked to hand the leadership over, 0: none */
 };
 
 /* ---- work of other threads */
@@ -198,9 +201,37 @@ struct engine_counters {
 struct peer_state {
     struct id uuid;     /* bound at first contact, kept on disk; zero: never met */
     bool impostor;      /* the last word from that address had another uuid */
+    bool awaited;       /* ... and may become this node's: a replacement waits for a new folder */
     struct id seen;     /* ... namely this one */
     uint64_t told_ms;   /* when it was last told so */
     uint64_t denied_ms; /* when it last said that of this node; 0: never */
+};
+
+/* The record of replaced nodes (node/placement), and what this node does about it. */
+struct placement_state {
+    struct placement record; /* its arrays in memory[half] */
+    uint8_t *memory[2];
+    bool half;
+    bool on_disk;  /* there is files/map */
+    bool pinned;   /* files/shape says so */
+    bool founded;  /* this node's replicas by the record were made */
+    uint64_t seen; /* checksum of what the own replica of shard 0 last said */
+    bool asking;   /* the leader of shard 0, in a call of this node's own */
+    uint64_t asked_ms;
+    uint32_t asked_count, ask_node;
+    bool telling; /* the system shard: a folder, or phases */
+    uint64_t told_ms;
+};
+
+/* What the log holds of this node's replicas, for engine_placement_found. */
+struct engine_held_replica {
+    uint32_t shard;
+    uint64_t replica;
+};
+struct engine_held {
+    const uint64_t *own; /* by shard: the id that the map gives to this node, 0: the log does not hold it */
+    const struct engine_held_replica *others;
+    size_t others_count;
 };
 
 struct engine {
@@ -249,6 +280,7 @@ struct engine {
     size_t flush_batches_count;
 
     struct peer_state peers[ENGINE_NODES_MAX + 1];
+    struct placement_state placement;
     uint64_t now_ms, now_us, wall_median_ms, wall_base_ms, wall_checked_ms;
     uint64_t started_ms;
     uint64_t work; /* messages since load_since_us */
@@ -353,6 +385,23 @@ void engine_peers_drain (struct engine *engine);
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid);
 void engine_peers_tick (struct engine *engine); /* about ten times a second */
 bool engine_peers_load (struct engine *engine, struct engine_error *error);
+void engine_peers_judge (struct engine *engine); /* the record of replaced nodes has changed */
+
+/* engine_placement.c */
+bool engine_placement_load (struct engine *engine, struct engine_error *error);
+void engine_placement_close (struct engine *engine);
+/* After a record gave this node new replicas: makes them, empty, and drops its old ones. False: error tells. */
+bool engine_placement_found (struct engine *engine, const struct engine_held *held, struct engine_error *error);
+void engine_placement_take (struct engine *engine, struct bytes record);
+void engine_placement_answer (struct engine *engine, const struct answer *answer);
+void engine_placement_tick (struct engine *engine);                        /* about ten times a second, as the next */
+uint64_t engine_own_replica (const struct engine *engine, uint32_t shard); /* 0: none */
+
+/* engine_replace.c */
+void engine_replace_tick (struct engine *engine);
+void engine_replace_answer (struct engine *engine, const struct answer *answer);
+/* cluster.ReplaceNode of a client: checked here, completed and sent to the system shard. */
+void engine_replace_start (struct engine *engine, struct call *call, struct bytes body, uint32_t hops);
 
 /* engine_membership.c */
 WARN_UNUSED enum status engine_gossip_open (struct engine *engine);
@@ -395,6 +444,7 @@ void engine_state_failed (struct engine *engine); /* the next start mends the st
 /* engine_shape.c: false: error tells what was changed. A folder without a shape is not *pinned. */
 bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_error *error);
 bool engine_shape_pin (struct engine *engine, struct engine_error *error);
+bool engine_shape_placed (struct engine *engine, struct engine_error *error); /* pins that there is a files/map */
 
 /* engine_revoked.c */
 void engine_revoked_poll (struct engine *engine);

@@ -99,6 +99,8 @@ static void slow_tick (struct engine *engine)
     engine_memory_watch (engine);
     engine_revoked_poll (engine);
     engine_peers_tick (engine);
+    engine_placement_tick (engine);
+    engine_replace_tick (engine);
     note_ready (engine);
     note_refused_keys (engine);
     engine_metrics_publish (engine);

@@ -61,7 +61,10 @@ static void tell_impostor (struct engine *engine, uint32_t node, const struct id
     struct peer_state *peer = &engine->peers[node];
     if (engine->now_ms < peer->told_ms + TELL_MS || failpoint (FAILPOINT_SEND_NOTICE_BEFORE))
         return;
+    const struct placed_node *row = placement_node (&engine->placement.record, node);
     struct folder_notice notice = {.known = peer->uuid, .seen = *uuid};
+    if (row != NULL) /* zero: the next one */
+        notice.known = row->has_folder ? row->folder : (struct id){{0}};
     uint8_t *room =
         transport_reserve (engine->transport, node, TRANSPORT_NOW, TRANSPORT_NOTICES, FOLDER_NOTICE_ENCODED_MAX);
     if (room == NULL)
@@ -73,11 +76,38 @@ static void tell_impostor (struct engine *engine, uint32_t node, const struct id
     peer->told_ms = engine->now_ms;
 }
 
+/* The number was replaced: the system shard has decided whose it is. */
+static void bind_replaced (struct engine *engine, uint32_t node, const struct id *uuid, enum placement_folder verdict)
+{
+    struct peer_state *peer = &engine->peers[node];
+    bool news = !peer->impostor || peer->awaited || !id_equal (&peer->seen, uuid);
+    peer->seen = *uuid;
+    peer->impostor = verdict != PLACEMENT_FOLDER_OWNER;
+    peer->awaited = verdict == PLACEMENT_FOLDER_AWAITED;
+    if (verdict == PLACEMENT_FOLDER_OWNER && !id_equal (&peer->uuid, uuid)) {
+        peer->uuid = *uuid;
+        save_peers (engine);
+        event_log (EVENT_LOG_INFO, "a replaced node is back with its new data folder", event_log_u64 ("peer", node),
+            event_log_id ("folder", uuid));
+    }
+    if (verdict != PLACEMENT_FOLDER_REFUSED)
+        return;
+    if (news)
+        event_log (EVENT_LOG_ERROR, "a node speaks from a data folder that was replaced: it is ignored",
+            event_log_u64 ("peer", node), event_log_id ("folder", uuid));
+    tell_impostor (engine, node, uuid);
+}
+
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid)
 {
     if (node == 0 || node > engine->config.nodes.node_count || node == engine->config.node || id_is_zero (uuid))
         return;
     struct peer_state *peer = &engine->peers[node];
+    enum placement_folder verdict = placement_folder_of (&engine->placement.record, node, uuid);
+    if (verdict != PLACEMENT_FOLDER_UNSAID) {
+        bind_replaced (engine, node, uuid, verdict);
+        return;
+    }
     if (id_is_zero (&peer->uuid)) {
         peer->uuid = *uuid;
         save_peers (engine); /* before anything it says counts */
@@ -96,11 +126,29 @@ void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uu
     tell_impostor (engine, node, uuid);
 }
 
+/* Those that were taken for somebody else before, or are not taken for anybody now. */
+void engine_peers_judge (struct engine *engine)
+{
+    for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
+        struct peer_state *peer = &engine->peers[node];
+        if (placement_node (&engine->placement.record, node) == NULL)
+            continue;
+        if (peer->impostor) {
+            struct id seen = peer->seen;
+            engine_peer_bind (engine, node, &seen);
+        } else if (placement_folder_of (&engine->placement.record, node, &peer->uuid) != PLACEMENT_FOLDER_OWNER) {
+            peer->impostor = true; /* until a folder speaks that may */
+            peer->seen = (struct id){{0}};
+        }
+    }
+}
+
 void engine_peers_tick (struct engine *engine)
 {
     for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
-        if (engine->peers[node].impostor)
-            tell_impostor (engine, node, &engine->peers[node].seen);
+        const struct peer_state *peer = &engine->peers[node];
+        if (peer->impostor && !peer->awaited && !id_is_zero (&peer->seen))
+            tell_impostor (engine, node, &peer->seen);
     }
 }
 
@@ -143,7 +191,19 @@ void engine_peers_events (struct engine *engine)
 
 /* ---- frames */
 
-static void receive_raft (struct engine *engine, struct bytes item)
+/* What replicas of an earlier life of that node still say, or of a folder that does not know yet that it was replaced, is
+ * nobody's word (R11, R12). */
+static bool speaks_for (const struct engine *engine, uint32_t node, uint32_t shard, uint64_t replica)
+{
+    const struct route_shard *route = route_map_shard (&engine->map, shard);
+    for (uint32_t i = 0; i < route->replicas_count; i++) {
+        if (route->replicas[i].node == node)
+            return route->replicas[i].replica == replica;
+    }
+    return false;
+}
+
+static void receive_raft (struct engine *engine, uint32_t node, struct bytes item)
 {
     struct raft_wire_message wire;
     struct raft_message message;
@@ -156,7 +216,7 @@ static void receive_raft (struct engine *engine, struct bytes item)
         return;
     }
     struct replica *replica = engine_replica (engine, message.shard);
-    if (replica == NULL || message.to != replica->id)
+    if (replica == NULL || message.to != replica->id || !speaks_for (engine, node, message.shard, message.from))
         return; /* of a placement that is over */
     /* A full disk takes no entries: better a stalled follower than RocksDB at the wall. */
     if (engine->disk_full && message.count > 0)
@@ -227,11 +287,12 @@ static void receive_notice (struct engine *engine, uint32_t node, struct bytes i
     if (engine->exit != ENGINE_EXIT_OK || !is_denied (engine))
         return;
     event_log (EVENT_LOG_ERROR,
-        "the node stops: the others know its number under another data folder, so this one was emptied or exchanged; "
-        "put "
-        "the old one back, and if it is lost do as \"A disk that is lost or damaged\" in node/README.md says",
-        event_log_text ("data", engine->config.data), event_log_id ("known", &notice.known),
-        event_log_id ("here", own));
+        "the node stops: the others know its number under another data folder, so this one was emptied, exchanged or "
+        "replaced; put the right one back, and if that is lost: maitre node replace N, then start the node with an "
+        "empty "
+        "folder",
+        event_log_u64 ("node", engine->config.node), event_log_text ("data", engine->config.data),
+        event_log_id ("known", &notice.known), event_log_id ("here", own));
     engine->exit = ENGINE_EXIT_FOLDER;
 }
 
@@ -248,7 +309,7 @@ static void receive_frame (struct engine *engine, const struct peer_frame *frame
     for (size_t i = 0; i < frame->notices_count; i++)
         receive_notice (engine, node, frame->notices[i]);
     for (size_t i = 0; i < frame->raft_count; i++)
-        receive_raft (engine, frame->raft[i]);
+        receive_raft (engine, node, frame->raft[i]);
     for (size_t i = 0; i < frame->acks_count; i++)
         receive_ack (engine, frame->acks[i]);
     for (size_t i = 0; i < frame->replies_count; i++)

@@ -18,8 +18,9 @@ struct found {
 
 struct recovery {
     struct engine *engine;
-    struct found *found; /* by shard */
-    uint32_t foreign;    /* replicas that the map does not give to this node */
+    struct found *found;                 /* by shard */
+    struct engine_held_replica *foreign; /* replicas that the map does not give to this node */
+    size_t foreign_count;
 };
 
 /* ---- placements */
@@ -67,16 +68,6 @@ static bool build_map (struct engine *engine, struct engine_error *error)
     return true;
 }
 
-static uint64_t own_replica (const struct engine *engine, uint32_t shard)
-{
-    const struct route_shard *route = route_map_shard (&engine->map, shard);
-    for (uint32_t i = 0; i < route->replicas_count; i++) {
-        if (route->replicas[i].node == engine->config.node)
-            return route->replicas[i].replica;
-    }
-    return 0;
-}
-
 static void first_configuration (const struct engine *engine, uint32_t shard, struct raft_configuration *members)
 {
     const struct route_shard *route = route_map_shard (&engine->map, shard);
@@ -99,7 +90,7 @@ static bool found_replicas (struct engine *engine, struct engine_error *error)
     enum status status =
         turn == NULL || failpoint (FAILPOINT_START_FOUND_BEFORE) ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
     for (uint32_t shard = 0; shard <= engine->config.shards && status == STATUS_OK; shard++) {
-        uint64_t replica = own_replica (engine, shard);
+        uint64_t replica = engine_own_replica (engine, shard);
         if (replica == 0)
             continue;
         struct raft_configuration members;
@@ -122,8 +113,12 @@ static bool found_replicas (struct engine *engine, struct engine_error *error)
 static void note_replica (void *argument, const struct store_replica *row)
 {
     struct recovery *recovery = argument;
-    if (row->shard > recovery->engine->config.shards || own_replica (recovery->engine, row->shard) != row->replica) {
-        recovery->foreign++;
+    if (row->shard > recovery->engine->config.shards ||
+        engine_own_replica (recovery->engine, row->shard) != row->replica) {
+        recovery->foreign = realloc (recovery->foreign, (recovery->foreign_count + 1) * sizeof *recovery->foreign);
+        maitre_assert (recovery->foreign != NULL);
+        recovery->foreign[recovery->foreign_count++] =
+            (struct engine_held_replica){.shard = row->shard, .replica = row->replica};
         return;
     }
     struct found *found = &recovery->found[row->shard];
@@ -401,10 +396,31 @@ static bool open_replica (struct engine *engine, struct found *found, uint64_t s
     return open_core (engine, replica, found, session, error);
 }
 
+/* Under a record of replaced nodes nothing is founded from the configuration any more. */
+static bool found_placed (struct recovery *recovery, struct engine_error *error)
+{
+    struct engine *engine = recovery->engine;
+    uint32_t count = engine->config.shards + 1;
+    uint64_t *own = calloc (count, sizeof *own);
+    maitre_assert (own != NULL);
+    for (uint32_t shard = 0; shard < count; shard++)
+        own[shard] = recovery->found[shard].row.replica;
+    struct engine_held held = {.own = own, .others = recovery->foreign, .others_count = recovery->foreign_count};
+    bool fine = engine_placement_found (engine, &held, error);
+    for (uint32_t shard = 0; shard < count && fine; shard++) {
+        struct store_replica row = {.shard = shard, .replica = engine_own_replica (engine, shard)};
+        if (own[shard] == 0 && row.replica != 0)
+            note_replica (recovery, &row);
+    }
+    free (own);
+    return fine;
+}
+
 bool engine_recover (struct engine *engine, struct engine_error *error)
 {
     bool pinned;
-    if (!build_map (engine, error) || !engine_shape_check (engine, &pinned, error))
+    if (!build_map (engine, error) || !engine_shape_check (engine, &pinned, error) ||
+        !engine_placement_load (engine, error))
         return false;
     uint32_t count = engine->config.shards + 1;
     struct recovery recovery = {.engine = engine, .found = calloc (count, sizeof *recovery.found)};
@@ -424,7 +440,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     size_t known = 0;
     for (uint32_t shard = 0; shard < count; shard++)
         known += recovery.found[shard].row.replica != 0;
-    bool any = known > 0 || recovery.foreign > 0;
+    bool any = known > 0 || recovery.foreign_count > 0;
     if (fine && any && !pinned)
         fine = engine_fail (error, ENGINE_EXIT_DAMAGE,
             "%s lost its file files/shape: nothing was changed, see \"A disk that is lost or damaged\" in "
@@ -432,11 +448,13 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
             engine->config.data);
     if (fine && !pinned)
         fine = engine_shape_pin (engine, error);
-    if (fine && !any) {
+    if (fine && engine->placement.on_disk)
+        fine = found_placed (&recovery, error);
+    else if (fine && !any) {
         event_log (EVENT_LOG_INFO, "a new data folder: the first replicas are founded from the configuration");
         fine = found_replicas (engine, error);
         for (uint32_t shard = 0; shard < count && fine; shard++) {
-            uint64_t replica = own_replica (engine, shard);
+            uint64_t replica = engine_own_replica (engine, shard);
             if (replica == 0)
                 continue;
             struct raft_configuration members;
@@ -463,6 +481,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
             fine = open_replica (engine, &recovery.found[shard], session, error);
     }
     free_found (recovery.found, count);
+    free (recovery.foreign);
     return fine;
 }
 

@@ -178,6 +178,8 @@ static void start (struct engine *engine, const struct front_request *request)
         engine_local (engine, call, request->body);
     else if (method->class == METHOD_FANOUT)
         engine_fanout_start (engine, call, request->body);
+    else if (method->number == METHOD_NUMBER_CLUSTER_REPLACE_NODE)
+        engine_replace_start (engine, call, request->body, hops);
     else
         engine_route (engine, call, request->body, hops);
 }

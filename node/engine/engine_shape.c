@@ -5,7 +5,8 @@
 #include "node/engine/engine_internal.h"
 
 #define SHAPE_FILE "shape"
-#define SHAPE_BYTES_MAX (128 + CLUSTER_NODES_MAX * (CLUSTER_ZONE_BYTES_MAX + 16))
+#define PLACED_LINE "placement 1\n" /* there is files/map: a version that knows nothing of it must not start here */
+#define SHAPE_BYTES_MAX (160 + CLUSTER_NODES_MAX * (CLUSTER_ZONE_BYTES_MAX + 16))
 
 /* All that engine_recover.c builds the ring from, a line each. Endpoints and keys may change. */
 static struct bytes write_shape (const struct engine_config *config, char out[SHAPE_BYTES_MAX])
@@ -56,6 +57,14 @@ static bool refuse (
         (int) is.len, (const char *) is.data);
 }
 
+/* Without its last line, if that is PLACED_LINE. */
+static struct bytes strip (struct bytes pinned, bool *placed)
+{
+    size_t len = sizeof PLACED_LINE - 1;
+    *placed = pinned.len >= len && memcmp (pinned.data + pinned.len - len, PLACED_LINE, len) == 0;
+    return *placed ? bytes_of (pinned.data, pinned.len - len) : pinned;
+}
+
 bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_error *error)
 {
     char text[SHAPE_BYTES_MAX];
@@ -70,10 +79,10 @@ bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_erro
             "%s/files/" SHAPE_FILE " is damaged: nothing was changed, see \"A disk that is lost or damaged\" in "
             "node/README.md",
             engine->config.data);
-    else if (status == STATUS_OK)
-        fits =
-            bytes_equal (bytes_of (stored, len), now) || refuse (&engine->config, bytes_of (stored, len), now, error);
-    else if (status != STATUS_NOT_FOUND)
+    else if (status == STATUS_OK) {
+        struct bytes before = strip (bytes_of (stored, len), &engine->placement.pinned);
+        fits = bytes_equal (before, now) || refuse (&engine->config, before, now, error);
+    } else if (status != STATUS_NOT_FOUND)
         engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: files cannot be read: check the disk", engine->config.data);
     free (stored);
     return fits;
@@ -89,4 +98,17 @@ bool engine_shape_pin (struct engine *engine, struct engine_error *error)
     }
     return engine_fail (
         error, ENGINE_EXIT_RESOURCES, "%s: files cannot be written: check the disk", engine->config.data);
+}
+
+bool engine_shape_placed (struct engine *engine, struct engine_error *error)
+{
+    char text[SHAPE_BYTES_MAX];
+    if (engine->placement.pinned)
+        return true;
+    struct bytes shape = write_shape (&engine->config, text);
+    memcpy (text + shape.len, PLACED_LINE, sizeof PLACED_LINE - 1);
+    shape.len += sizeof PLACED_LINE - 1;
+    engine->placement.pinned = store_file_put (engine->store, SHAPE_FILE, shape) == STATUS_OK;
+    return engine->placement.pinned || engine_fail (error, ENGINE_EXIT_RESOURCES,
+                                           "%s: files cannot be written: check the disk", engine->config.data);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/engine/daemon/allow_faults.h"
 #include "node/engine/daemon/create_cluster.h"
@@ -88,6 +89,14 @@ static int load_and_run (const char *path, bool check_only)
     return run (&config);
 }
 
+/* The same process image once more: nothing of the old one is left to be cleaned up, and who watches sees no end. */
+static int again (char **argv)
+{
+    execv ("/proc/self/exe", argv);
+    perror ("maitred: it cannot start again by itself, start it");
+    return ENGINE_EXIT_RESOURCES;
+}
+
 int main (int argc, char **argv)
 {
     static const struct option options[] = {
@@ -137,5 +146,6 @@ int main (int argc, char **argv)
         usage (stderr);
         return ENGINE_EXIT_CONFIG;
     }
-    return load_and_run (config, check_only);
+    int code = load_and_run (config, check_only);
+    return code == ENGINE_EXIT_AGAIN ? again (argv) : code;
 }
