@@ -61,6 +61,13 @@ static bool decode (struct answering *in, const struct codec_type *type, struct 
     return codec_decode (type, body, CODEC_LENIENT, &in->arena, value, NULL) == STATUS_OK;
 }
 
+/* The answer to a write names what it is about. */
+static bool is_mine (const struct answering *in, const struct id *id)
+{
+    const struct load_call *call = &in->client->call;
+    return call->f == HISTORY_OUTCOME || id_equal (id, &call->entity);
+}
+
 static bool put_written (struct answering *in, enum history_f f, struct bytes body)
 {
     if (f == HISTORY_STOCK) {
@@ -72,13 +79,13 @@ static bool put_written (struct answering *in, enum history_f f, struct bytes bo
     }
     if (f == HISTORY_ORDER || f == HISTORY_ADVANCE) {
         struct order_reply reply;
-        if (!decode (in, &order_reply_type, body, &reply) || !id_equal (&reply.order, &in->client->call.entity))
+        if (!decode (in, &order_reply_type, body, &reply) || !is_mine (in, &reply.order))
             return false;
         put_state (in->line, in->answer, reply.state, reply.version);
         return true;
     }
     struct reserve_reply reply;
-    if (!decode (in, &reserve_reply_type, body, &reply))
+    if (!decode (in, &reserve_reply_type, body, &reply) || !is_mine (in, &reply.reservation))
         return false;
     put_state (in->line, in->answer, reply.state, reply.version);
     return true;
