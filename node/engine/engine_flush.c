@@ -29,12 +29,13 @@ static void *write_state (void *argument)
             pthread_cond_wait (&flusher->wake, &flusher->lock);
             continue;
         }
-        bool sweep = flusher->sweep;
+        /* What is handed over while this job runs belongs to the next one. */
+        bool sweep = flusher->sweep, round = flusher->batches_count > 0;
         flusher->sweep = false;
         pthread_mutex_unlock (&flusher->lock);
         enum status status = STATUS_OK;
         pthread_mutex_lock (&flusher->disk);
-        if (flusher->batches_count > 0)
+        if (round)
             status = store_state_write (engine->store, flusher->batches, flusher->batches_count, &flusher->error);
         if (status == STATUS_OK && sweep) {
             bool left;
@@ -42,6 +43,8 @@ static void *write_state (void *argument)
         }
         pthread_mutex_unlock (&flusher->disk);
         pthread_mutex_lock (&flusher->lock);
+        if (!round && status == STATUS_OK)
+            continue; /* nobody waits for a sweep */
         flusher->status = status;
         flusher->done = true;
         uint64_t one = 1;
