@@ -47,10 +47,11 @@
 #include "schemas/runtime/bytes.h"
 #include "schemas/runtime/status.h"
 
-#define RAFT_MEMBERS_MAX 16          /* voters of both halves of a joint configuration, and learners */
-#define RAFT_ENTRY_BYTES_MAX 1048576 /* payload of one entry */
-#define RAFT_MESSAGE_ENTRIES_MAX 256 /* entries of one append */
-#define RAFT_PERSISTS_MAX 16         /* batches under way that are told apart; there may be more */
+#define RAFT_MEMBERS_MAX 16             /* voters of both halves of a joint configuration, and learners */
+#define RAFT_ENTRY_BYTES_MAX 1048576    /* payload of one entry */
+#define RAFT_MESSAGE_ENTRIES_MAX 256    /* entries of one append */
+#define RAFT_INDEX_MAX (UINT64_MAX / 2) /* a snapshot beyond it is nobody's: indexes never come near overflowing */
+#define RAFT_PERSISTS_MAX 16            /* batches under way that are told apart; there may be more */
 
 /* ---- configurations ---- */
 

@@ -99,7 +99,8 @@ static void advance_commit (struct raft *raft, uint64_t commit)
     }
 }
 
-/* Appends what is new of entries; returns the last index that now matches the leader's, or 0 for damaged entries. */
+/* Appends what is new of entries; returns the last index that now matches the leader's, or 0 for entries that are damaged or
+ * contradict what the leader of this term has sent before. */
 static uint64_t take_entries (struct raft *raft, const struct raft_entry *entries, uint32_t count, uint64_t matched)
 {
     uint32_t i = 0;
@@ -107,6 +108,9 @@ static uint64_t take_entries (struct raft *raft, const struct raft_entry *entrie
         matched = entries[i++].index;
     if (i == count)
         return matched;
+    if (entries[i].index <=
+        raft->matched_index) /* a leader never replaces an entry in its own term: this was acknowledged */
+        return 0;
     for (uint32_t j = i; j < count; j++)
         if (!entry_intact (raft, &entries[j]))
             return 0;

@@ -178,7 +178,7 @@ static void shrink (struct raft_log *log)
     uint64_t *ends = realloc (log->ends, size * sizeof *ends);
     log->entries = entries ? entries : log->entries;
     log->ends = ends ? ends : log->ends;
-    if (entries && ends)
+    if (entries || ends) /* the smaller of the two is what there is room for */
         log->size = size;
     maitre_assert (log->count < log->size);
 }

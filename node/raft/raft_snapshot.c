@@ -49,6 +49,7 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
 {
     maitre_assert (event->configuration != NULL);
     maitre_assert (raft_configuration_valid (event->configuration));
+    maitre_assert (event->index <= RAFT_INDEX_MAX);
     if (event->index < raft->apply_next && !PLANTED (R13_INSTALL_GOES_BACK)) /* the state has gone further meanwhile */
         return;
     if (raft_restore_resets (raft, event->index, event->term)) {
@@ -74,8 +75,9 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
             raft->ack_index = event->index;
         raft->ack_pending = true;
         raft->matched_index = raft->matched_index > event->index ? raft->matched_index : event->index;
-        if (raft->matched_index > raft_log_last (&raft->log))
-            raft->matched_index = event->index;
     }
+    /* Also in a pre-candidate: it may follow that leader again. */
+    if (raft->matched_index > raft_log_last (&raft->log))
+        raft->matched_index = event->index;
     maitre_assert (raft->commit <= raft_log_last (&raft->log));
 }

@@ -89,7 +89,7 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
      * and a later one cannot be. */
     if (chunk->to != self->replica || chunk->term != self->status.term || self->status.role == RAFT_LEADER)
         return;
-    if (chunk->index_term == 0 || chunk->index_term > chunk->term)
+    if (chunk->index_term == 0 || chunk->index_term > chunk->term || chunk->index > RAFT_INDEX_MAX)
         return;
     if (chunk->index <= self->applied &&
         !PLANTED (

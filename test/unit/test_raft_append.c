@@ -284,6 +284,23 @@ static void test_raft_append__slow_disk_has_many_batches_under_way (void **state
     rig_close (&rig);
 }
 
+/* Entries that were acknowledged to the leader of this term are never its to replace: whoever tries is no correct leader. */
+static void test_raft_append__leader_cannot_take_back_what_it_sent (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    assert_int_equal (rig_append (&rig, 2, 2, 0, 0, 0, (uint64_t[]){1, 1, 1}, 3), STATUS_OK);
+    assert_int_equal (rig_append (&rig, 2, 2, 1, 1, 0, (uint64_t[]){2}, 1), STATUS_INVALID_ARGUMENT);
+    assert_int_equal (rig_status (&rig).last_index, 3);
+    assert_int_equal (rig_status (&rig).last_term, 1);
+    assert_int_equal (rig_append (&rig, 3, 3, 1, 1, 0, (uint64_t[]){3}, 1), STATUS_OK); /* that of a later term may */
+    assert_int_equal (rig_status (&rig).last_index, 2);
+    rig_turn (&rig);
+    assert_int_equal (rig_after (&rig, RAFT_APPEND_REPLY, 3)->index, 2);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +319,7 @@ int main (void)
         cmocka_unit_test (test_raft_append__refuses_damage),
         cmocka_unit_test (test_raft_append__report_of_replaced_entries_does_not_count),
         cmocka_unit_test (test_raft_append__slow_disk_has_many_batches_under_way),
+        cmocka_unit_test (test_raft_append__leader_cannot_take_back_what_it_sent),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

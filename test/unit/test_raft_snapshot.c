@@ -286,6 +286,26 @@ static void test_raft_snapshot__restart_refuses_damage (void **state)
     }
 }
 
+/* A leader's snapshot may finish while its follower stands for election; the heartbeat that ends the attempt must not commit
+ * what the log no longer holds. */
+static void test_raft_snapshot__cuts_what_a_pre_candidate_has_matched (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    assert_int_equal (rig_append (&rig, 2, 1, 0, 0, 0, (uint64_t[]){1, 1, 1, 1, 1}, 5), STATUS_OK);
+    assert_int_equal (rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN}), STATUS_OK);
+    assert_int_equal (rig_status (&rig).role, RAFT_PRE_CANDIDATE);
+    assert_int_equal (restore (&rig, 3, 1), STATUS_OK); /* not given to the disk yet: the log begins anew */
+    assert_int_equal (rig_status (&rig).last_index, 3);
+    struct raft_message heartbeat = rig_message (&rig, RAFT_HEARTBEAT, 2, 1);
+    heartbeat.commit = 5;
+    assert_int_equal (rig_receive (&rig, heartbeat), STATUS_OK);
+    assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER);
+    assert_int_equal (rig_status (&rig).commit, 3);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +321,7 @@ int main (void)
         cmocka_unit_test (test_raft_snapshot__restart_goes_on_after_it),
         cmocka_unit_test (test_raft_snapshot__restart_drops_a_log_that_does_not_continue_it),
         cmocka_unit_test (test_raft_snapshot__restart_refuses_damage),
+        cmocka_unit_test (test_raft_snapshot__cuts_what_a_pre_candidate_has_matched),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
