@@ -135,9 +135,11 @@ void engine_gossip_tick (struct engine *engine)
     }
     if (engine->now_ms >= engine->wall_checked_ms + WALL_CHECK_MS || engine->wall_checked_ms == 0) {
         engine->wall_checked_ms = engine->now_ms;
-        engine->wall_base_ms = gossip_wall_median_ms (engine->gossip, engine->now_ms, WALL_AGE_MS);
+        engine->wall_base_ms = gossip_wall_agreed_ms (
+            engine->gossip, engine->now_ms, WALL_AGE_MS, (uint32_t) engine->config.nodes.node_count);
     }
-    engine->wall_median_ms = engine->wall_base_ms + (engine->now_ms - engine->wall_checked_ms);
+    engine->wall_median_ms =
+        engine->wall_base_ms == 0 ? 0 : engine->wall_base_ms + (engine->now_ms - engine->wall_checked_ms);
 }
 
 void engine_gossip_join (struct engine *engine)

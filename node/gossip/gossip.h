@@ -223,6 +223,10 @@ size_t gossip_wall_offsets (
 /* The lower median of those estimates as a wall clock at now_ms: no single clock can push it once three agree. */
 uint64_t gossip_wall_median_ms (const struct gossip *gossip, uint64_t now_ms, uint64_t age_ms_max);
 
+/* The same where estimates of more than half of `nodes` clocks are at hand, else 0: a node that has heard of few others yet
+ * has no median but its own clock, and log time may step only to what a majority says. */
+uint64_t gossip_wall_agreed_ms (const struct gossip *gossip, uint64_t now_ms, uint64_t age_ms_max, uint32_t nodes);
+
 /* Asserts the invariants above. */
 void gossip_check (const struct gossip *gossip);
 

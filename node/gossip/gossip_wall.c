@@ -47,3 +47,10 @@ uint64_t gossip_wall_median_ms (const struct gossip *gossip, uint64_t now_ms, ui
         return 0;
     return now_ms + (uint64_t) median_ms;
 }
+
+uint64_t gossip_wall_agreed_ms (const struct gossip *gossip, uint64_t now_ms, uint64_t age_ms_max, uint32_t nodes)
+{
+    int64_t offsets[GOSSIP_MEMBERS_MAX];
+    size_t count = gossip_wall_offsets (gossip, now_ms, age_ms_max, offsets, GOSSIP_MEMBERS_MAX);
+    return 2 * count > nodes ? gossip_wall_median_ms (gossip, now_ms, age_ms_max) : 0;
+}

@@ -82,6 +82,18 @@ bool log_time_ready (const struct log_time *self, uint64_t wall_median_ms)
     return !self->cold || wall_median_ms != 0;
 }
 
+void log_time_wait (struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms, bool leads)
+{
+    if (!self->cold || !leads || wall_median_ms != 0) {
+        self->waiting_since_ms = 0;
+        return;
+    }
+    if (self->waiting_since_ms == 0)
+        self->waiting_since_ms = mono_ms > 0 ? mono_ms : 1;
+    if (self->last_ms != 0 && mono_ms >= self->waiting_since_ms + LOG_TIME_PATIENCE_MS)
+        self->cold = false;
+}
+
 bool log_time_off (const struct log_time *self, uint64_t mono_ms, uint64_t wall_median_ms)
 {
     if (wall_median_ms == 0 || self->cold)

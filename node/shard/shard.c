@@ -264,6 +264,7 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
     if (!self->fatal) {
         turn_open (self);
         shard_calls_expire (self);
+        log_time_wait (&self->log_time, self->now_ms, self->wall_median_ms, self->status.role == RAFT_LEADER);
         shard_calls_release_ready (self);
         shard_housekeeping (self);
         balance (self);

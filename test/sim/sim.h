@@ -28,6 +28,7 @@
 #include "test/support/state_image.h"
 
 #define SIM_NODES_MAX 7
+#define SIM_WALL_START_MS UINT64_C (1750000000000)
 #define SIM_SHARDS_MAX 33 /* services mode: the system shard is one of them */
 
 struct sim;
@@ -340,6 +341,7 @@ struct sim_group {
     struct sim_committed *committed; /* [0] is index 1 */
     size_t committed_count, committed_size;
     uint64_t completed_index; /* the newest index that any finished operation has shown */
+    uint64_t log_time_ms;     /* the newest that was applied anywhere */
     unsigned damaged;         /* replicas whose disk lost synced data, and are not yet cleared */
     uint64_t replicas_made;
 };
@@ -361,6 +363,8 @@ void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica);
 void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, const struct raft_entry *entry);
 /* Any two replicas that report a hash for an index must report the same. */
 void sim_oracle_state (struct sim *sim, const struct sim_replica *replica, uint64_t index, uint64_t hash);
+/* Log time as of an applied index: it never goes back, and no minority of clocks pushes it. */
+void sim_oracle_log_time (struct sim *sim, const struct sim_replica *replica, uint64_t index, uint64_t log_time_ms);
 void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica);
 void sim_oracle_hard_state (struct sim *sim, const struct sim_stored *stored, uint64_t term, uint64_t vote);
 void sim_oracle_close (struct sim_oracle *oracle);
@@ -397,9 +401,12 @@ enum sim_family {
     SIM_TRANSFER = 1 << 14,
     SIM_MEMBERS = 1 << 15,
     SIM_COMPACT = 1 << 16,
-    SIM_SMALL = 1 << 17, /* small windows, messages and logs */
-    SIM_CHURN = 1 << 18, /* leaders die young */
-    SIM_FAMILIES = 19,
+    SIM_SMALL = 1 << 17,  /* small windows, messages and logs */
+    SIM_CHURN = 1 << 18,  /* leaders die young */
+    SIM_CLOCK = 1 << 19,  /* wall clocks of a minority jump by an hour or ten years */
+    SIM_CLOCKS = 1 << 20, /* all wall clocks do */
+    SIM_FULL = 1 << 21,   /* a disk is nearly full for a while */
+    SIM_FAMILIES = 22,
 };
 /* Words for the summary, by bit. */
 extern const char *const sim_family_names[SIM_FAMILIES];

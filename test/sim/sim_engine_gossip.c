@@ -187,7 +187,7 @@ void sim_engine_gossip_tick (struct sim_engine *engine, uint64_t now_ms)
         step (engine, (struct gossip_event){.type = GOSSIP_TICK}, now_ms);
     if (engine->wall_checked_ms == 0 || now_ms >= engine->wall_checked_ms + WALL_CHECK_MS) {
         engine->wall_checked_ms = now_ms;
-        engine->wall_base_ms = gossip_wall_median_ms (engine->gossip, now_ms, WALL_AGE_MS);
+        engine->wall_base_ms = gossip_wall_agreed_ms (engine->gossip, now_ms, WALL_AGE_MS, engine->sim->nodes_count);
     }
-    engine->wall_median_ms = engine->wall_base_ms + (now_ms - engine->wall_checked_ms);
+    engine->wall_median_ms = engine->wall_base_ms == 0 ? 0 : engine->wall_base_ms + (now_ms - engine->wall_checked_ms);
 }

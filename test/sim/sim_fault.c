@@ -3,7 +3,7 @@
 
 const char *const sim_family_names[SIM_FAMILIES] = {"loss", "delay", "duplicate", "reorder", "partition", "one-way",
     "reset", "crash", "torn", "power", "pause", "slow-disk", "drift", "rot", "transfer", "members", "compact", "small",
-    "churn"};
+    "churn", "clock", "all-clocks", "disk-full"};
 
 void sim_fault_count (struct sim *sim, uint32_t family)
 {
@@ -175,6 +175,37 @@ static void campaign (struct sim *sim)
         sim_node_input (sim, node->replicas[sim_below (sim, node->replicas_count)], RAFT_CAMPAIGN);
 }
 
+static int64_t clock_jump_ms (struct sim *sim)
+{
+    static const int64_t jumps[] = {3600000, -3600000, 315360000000, -315360000000, 120000, -120000};
+    return jumps[sim_below (sim, sizeof jumps / sizeof jumps[0])];
+}
+
+/* Fewer than half of the clocks are wrong at a time. */
+static void jump_clock (struct sim *sim, struct sim_node *node)
+{
+    uint32_t wrong = 0;
+    for (uint32_t n = 1; n <= sim->nodes_count; n++)
+        wrong += sim->nodes[n].wall_offset_ms != 0 && n != node->index;
+    bool mends = wrong + 1 > (sim->nodes_count - 1) / 2 || sim_chance (sim, 3);
+    node->wall_offset_ms = mends ? 0 : clock_jump_ms (sim);
+    if (!mends)
+        sim_fault_count (sim, SIM_CLOCK);
+    sim_trace (sim, "node %u: its clock is off by %ld ms", node->index, (long) node->wall_offset_ms);
+}
+
+static void jump_clocks (struct sim *sim)
+{
+    int64_t jump_ms = clock_jump_ms (sim);
+    bool alike = sim_chance (sim, 2);
+    if (!sim_chance (sim, 4))
+        return;
+    sim_fault_count (sim, SIM_CLOCKS);
+    for (uint32_t n = 1; n <= sim->nodes_count; n++)
+        sim->nodes[n].wall_offset_ms = alike ? jump_ms : clock_jump_ms (sim);
+    sim_trace (sim, "all clocks jump by %ld ms", (long) jump_ms);
+}
+
 static void inject (struct sim *sim, uint32_t family)
 {
     struct sim_node *node = &sim->nodes[any_node (sim)];
@@ -223,6 +254,16 @@ static void inject (struct sim *sim, uint32_t family)
         sim_fault_count (sim, SIM_SLOW_DISK);
         sim->disk_slow_until_us[node->index] = sim->time_us + 1000 * sim_between (sim, 200, 3000);
         break;
+    case SIM_CLOCK:
+        jump_clock (sim, node);
+        break;
+    case SIM_CLOCKS:
+        jump_clocks (sim);
+        break;
+    case SIM_FULL:
+        sim_fault_count (sim, SIM_FULL);
+        node->disk_full_until_us = sim->time_us + 1000 * sim_between (sim, 100, 4000);
+        break;
     case SIM_ROT:
         rot (sim, node);
         break;
@@ -269,6 +310,7 @@ void sim_fault_heal (struct sim *sim)
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
         struct sim_node *node = &sim->nodes[n];
         node->paused_until_us = 0;
+        node->disk_full_until_us = 0;
         sim->disk_slow_until_us[n] = 0;
         if (n == stays_dead && node->alive)
             sim_node_crash (sim, node);

@@ -175,6 +175,24 @@ void sim_oracle_state (struct sim *sim, const struct sim_replica *replica, uint6
             (unsigned long) replica->replica, (unsigned long) index);
 }
 
+#define LOG_TIME_SLACK_MS                                                                                              \
+    10000 /* drifting monotonic clocks, and estimates of the others' clocks that are a minute old */
+
+void sim_oracle_log_time (struct sim *sim, const struct sim_replica *replica, uint64_t index, uint64_t log_time_ms)
+{
+    struct sim_group *group = &sim->oracle.groups[replica->shard];
+    if (index < group->committed_count || log_time_ms == 0)
+        return; /* an older state: its time was seen before */
+    if (log_time_ms < group->log_time_ms)
+        sim_fail (sim, "shard %u: log time goes back from %lu to %lu at %lu", replica->shard,
+            (unsigned long) group->log_time_ms, (unsigned long) log_time_ms, (unsigned long) index);
+    group->log_time_ms = log_time_ms;
+    uint64_t true_ms = SIM_WALL_START_MS + sim->time_us / 1000;
+    if (log_time_ms > true_ms + LOG_TIME_SLACK_MS && !(sim->families & SIM_CLOCKS))
+        sim_fail (sim, "shard %u: log time is %lu ms ahead at %lu, though most clocks are right", replica->shard,
+            (unsigned long) (log_time_ms - true_ms), (unsigned long) index);
+}
+
 void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica)
 {
     const struct sim_group *group = &sim->oracle.groups[replica->shard];

@@ -15,8 +15,6 @@
 #include "node/shard/shard_internal.h"
 #include "test/sim/sim.h"
 
-#define SIM_WALL_START_MS UINT64_C (1750000000000)
-
 struct sim_shard {
     struct sim *sim;
     struct sim_replica *replica;

@@ -109,6 +109,8 @@ static void look (struct sim_shard *self)
     self->seen_applied = status.applied_index;
     replica->machine.applied = status.applied_index;
     sim_oracle_state (self->sim, replica, status.applied_index, self->state_hash);
+    struct state state = state_map_state (&self->map);
+    sim_oracle_log_time (self->sim, replica, status.applied_index, services_log_time (&state));
 }
 
 static void persist (struct sim_shard *self, const struct shard_effects *effects)

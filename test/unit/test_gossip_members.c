@@ -206,6 +206,10 @@ static void test_gossip_wall__median_ignores_a_minority (void **state)
     assert_int_equal (gossip_wall_offsets (f.gossip, NOW_MS, 60000, offsets, 8), 5);
     assert_int_equal (offsets[0], INT64_C (1700000000000));
     assert_int_equal (gossip_wall_offsets (f.gossip, NOW_MS, 60000, offsets, 3), 3);
+    /* More than half of all nodes must have been heard of, this one included. */
+    assert_int_equal (gossip_wall_agreed_ms (f.gossip, NOW_MS, 60000, 9), true_ms + 7);
+    assert_int_equal (gossip_wall_agreed_ms (f.gossip, NOW_MS, 60000, 10), 0);
+    assert_int_equal (gossip_wall_agreed_ms (f.gossip, NOW_MS + 60001, 60000, 3), 0);
     /* Those not heard for long, and those not ALIVE, do not count. */
     assert_int_equal (gossip_wall_offsets (f.gossip, NOW_MS + 60001, 60000, offsets, 8), 1);
     hear (&f, 3, GOSSIP_KIND_UPDATE, accused (2, 1, 3));

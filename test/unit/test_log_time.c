@@ -128,6 +128,33 @@ static void test_log_time__follower_takes_the_leaders_time (void **state)
     assert_true (log_time_off (&time, 1200, WALL_MS + 5100 + 2 * LOG_TIME_OFF_MS));
 }
 
+static void test_log_time__a_cold_leader_without_a_median_goes_on_without_a_step (void **state)
+{
+    (void) state;
+    struct log_time time;
+    log_time_init (&time, WALL_MS, 1000);
+    log_time_wait (&time, 1500, 0, false); /* a follower waits for nothing */
+    log_time_wait (&time, 2000, 0, true);
+    log_time_wait (&time, 1999 + LOG_TIME_PATIENCE_MS, 0, true);
+    assert_false (log_time_ready (&time, 0));
+    log_time_wait (&time, 2000 + LOG_TIME_PATIENCE_MS, 0, true);
+    assert_true (log_time_ready (&time, 0));
+    /* The median that comes later is approached, not jumped to. */
+    assert_in_range (log_time_stamp (&time, 2000 + LOG_TIME_PATIENCE_MS, WALL_MS + UINT64_C (315360000000)),
+        WALL_MS + 1000 + LOG_TIME_PATIENCE_MS, WALL_MS + 1200 + LOG_TIME_PATIENCE_MS + LOG_TIME_PATIENCE_MS / 10);
+}
+
+static void test_log_time__a_new_shard_waits_for_the_median (void **state)
+{
+    (void) state;
+    struct log_time time;
+    log_time_init (&time, 0, 1000);
+    log_time_wait (&time, 2000, 0, true);
+    log_time_wait (&time, 20000 + LOG_TIME_PATIENCE_MS, 0, true);
+    assert_false (log_time_ready (&time, 0));
+    assert_int_equal (log_time_stamp (&time, 30000, WALL_MS), WALL_MS);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +168,8 @@ int main (void)
         cmocka_unit_test (test_log_time__reaches_the_median_and_stays),
         cmocka_unit_test (test_log_time__own_stamps_keep_their_anchor),
         cmocka_unit_test (test_log_time__follower_takes_the_leaders_time),
+        cmocka_unit_test (test_log_time__a_cold_leader_without_a_median_goes_on_without_a_step),
+        cmocka_unit_test (test_log_time__a_new_shard_waits_for_the_median),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
