@@ -51,6 +51,8 @@ int cli_replay (struct cli *cli);
 int cli_call (struct cli *cli);
 int cli_verb (struct cli *cli, const char *group); /* cli->argv[0] is the verb */
 int cli_methods (struct cli *cli);
+int cli_node (struct cli *cli); /* node_replace.c: what of `maitre node` is more than one call */
+int cli_node_replace (struct cli *cli);
 
 /* ---- cli_output.c */
 

@@ -90,6 +90,10 @@ const struct verb verbs[] = {
     {"node", "fail", METHOD_NUMBER_CLUSTER_INJECT_FAULT, "node point action", NULL,
         "set or --list the failpoints of a node that was started with faults = 1 (admins)",
         "maitre node fail 2 log.write.before crash,once"},
+    {"node", "replace", METHOD_NUMBER_CLUSTER_REPLACE_NODE, "node", NULL,
+        "new replicas for a node whose data folder is lost (admins)", "maitre node replace 2"},
+    {"node", "list", METHOD_NUMBER_CLUSTER_MEMBERS, "", NULL, "the nodes, and how far the replacement of one is",
+        "maitre node list"},
     {"node", "health", METHOD_NUMBER_HEALTH_CHECK, "", NULL, "is a node serving (exit 1: it is not)",
         "maitre node health --node 2"},
 };

@@ -166,6 +166,10 @@ static void link_changed (struct engine *engine, uint32_t node, bool up)
         engine_step (engine, replica, &event);
     }
     if (!up) {
+        struct peer_state *peer = &engine->peers[node];
+        if (peer->impostor) /* who comes next may be another one */
+            peer->seen = (struct id){{0}};
+        peer->awaited = false;
         engine_calls_link_lost (engine, node);
         engine_gossip_link_down (engine, node);
     }

@@ -169,8 +169,8 @@ static void bind_folder (struct engine *engine)
     const struct placed_node *row = placement_node (&engine->placement.record, node);
     const struct peer_state *peer = &engine->peers[node];
     if (system == NULL || system->leader_node != engine->config.node || row == NULL || row->has_folder ||
-        !peer->awaited || id_is_zero (&peer->seen))
-        return;
+        !peer->awaited || id_is_zero (&peer->seen) || !engine->map.link_up[node])
+        return; /* one that is gone again must not take the place */
     struct bind_folder_request request = {.node = node, .first_replica = row->first_replica, .folder = peer->seen};
     if (tell (engine, METHOD_NUMBER_CLUSTER_BIND_FOLDER, &request))
         event_log (EVENT_LOG_INFO, "a new data folder speaks for a node that is being replaced",

@@ -92,6 +92,11 @@ static int load_and_run (const char *path, bool check_only)
 /* The same process image once more: nothing of the old one is left to be cleaned up, and who watches sees no end. */
 static int again (char **argv)
 {
+    char path[4096];
+    ssize_t len = readlink ("/proc/self/exe", path, sizeof path - 1);
+    path[len > 0 ? len : 0] = '\0';
+    if (access (path, X_OK) == 0)
+        execv (path, argv); /* by its name, so that it is called the same in a list of processes */
     execv ("/proc/self/exe", argv);
     perror ("maitred: it cannot start again by itself, start it");
     return ENGINE_EXIT_RESOURCES;
