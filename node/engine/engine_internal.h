@@ -283,6 +283,7 @@ struct engine {
     struct placement_state placement;
     uint64_t now_ms, now_us, wall_median_ms, wall_base_ms, wall_checked_ms;
     uint64_t started_ms;
+    uint64_t incarnation; /* of this life */
     uint64_t work; /* messages since load_since_us */
     uint64_t load_since_us;
     uint32_t load_per_ms;

@@ -11,10 +11,7 @@ enum status engine_gossip_open (struct engine *engine)
 {
     const struct cluster_member *self = &engine->config.nodes.nodes[engine->config.node - 1];
     const struct store_identity *identity = store_identity (engine->store);
-    uint64_t incarnation = 0;
-    enum status status = store_incarnation_get (engine->store, &incarnation);
-    if (status == STATUS_OK)
-        status = store_incarnation_set (engine->store, ++incarnation);
+    enum status status = store_incarnation_set (engine->store, engine->incarnation); /* before anything is sent */
     if (status != STATUS_OK)
         return status;
     struct gossip_config config;
@@ -22,7 +19,7 @@ enum status engine_gossip_open (struct engine *engine)
     config.cluster = engine->config.nodes.cluster;
     config.uuid = identity->node;
     config.node = engine->config.node;
-    config.incarnation = incarnation;
+    config.incarnation = engine->incarnation;
     config.version = 1;
     config.seed = ((uint64_t) engine->random_state[0] << 32) | engine->random_state[1];
     config.gossip_endpoint = bytes_text (self->gossip_endpoint);

@@ -4,6 +4,8 @@
 
 #include "node/engine/engine_internal.h"
 
+#define INCARNATION_WALL_MAX (UINT64_C (1) << 47) /* gossip gives it 48 bits */
+
 /* What the log gave for one replica, until its core is made. */
 struct found {
     struct store_replica row;
@@ -416,6 +418,15 @@ static bool found_placed (struct recovery *recovery, struct engine_error *error)
     return fine;
 }
 
+/* The number of this life, for Raft's sessions and for gossip: above the last one that the folder knows. The wall clock
+ * alone would not do, for it goes back; counting alone would give a life twice when an older copy of the folder is put back,
+ * and leaders would take it for the one that acknowledged more (R12). */
+static uint64_t next_incarnation (uint64_t last)
+{
+    uint64_t wall_ms = engine_wall_ms ();
+    return wall_ms > last && wall_ms < INCARNATION_WALL_MAX ? wall_ms : last + 1;
+}
+
 bool engine_recover (struct engine *engine, struct engine_error *error)
 {
     bool pinned;
@@ -474,11 +485,11 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
             engine->config.data);
     else if (told != STATUS_OK)
         fine = engine_fail (error, ENGINE_EXIT_RESOURCES, "%s: the incarnation cannot be read", engine->config.data);
-    session++; /* engine_gossip_open stores it, before anything is sent */
+    engine->incarnation = next_incarnation (session);
     fine = fine && load_states (&recovery, error);
     for (uint32_t shard = 0; shard < count && fine; shard++) {
         if (recovery.found[shard].row.replica != 0)
-            fine = open_replica (engine, &recovery.found[shard], session, error);
+            fine = open_replica (engine, &recovery.found[shard], engine->incarnation, error);
     }
     free_found (recovery.found, count);
     free (recovery.foreign);
