@@ -255,3 +255,30 @@ void engine_calls_link_lost (struct engine *engine, uint32_t node)
         engine_call_answer (engine, call, &answer);
     }
 }
+
+void engine_calls_moved (struct engine *engine)
+{
+    if (!engine->leaders_changed)
+        return;
+    engine->leaders_changed = false;
+    uint32_t left = engine->calls_used;
+    for (uint32_t i = 0; i < engine->config.limits.calls && left > 0; i++) {
+        struct call *call = &engine->calls[i];
+        if (call->source == CALL_FREE)
+            continue;
+        left--;
+        if (call->forwarded_term == 0)
+            continue;
+        const struct route_shard *route = route_map_shard (&engine->map, call->shard);
+        maitre_assert (route != NULL);
+        if (route->leader_node == 0 || route->leader_node == call->forwarded_to ||
+            route->leader_term <= call->forwarded_term)
+            continue;
+        struct answer answer = {.status = STATUS_UNAVAILABLE,
+            .reason = "LEADER_LOST",
+            .message = "another node leads the shard meanwhile; send the same request id again",
+            .leader_node = route->leader_node,
+            .maybe_applied = call->write};
+        engine_call_answer (engine, call, &answer);
+    }
+}

@@ -73,9 +73,10 @@ struct call {
     uint32_t generation; /* of the slot */
     uint32_t next;       /* free list, index + 1 */
     uint32_t shard;
-    uint32_t forwarded_to; /* node, 0: none */
-    uint32_t peer_node;    /* CALL_PEER */
-    uint32_t part;         /* CALL_PART */
+    uint32_t forwarded_to;   /* node, 0: none */
+    uint64_t forwarded_term; /* in which that node led the shard; 0: the call was not sent there as to its leader */
+    uint32_t peer_node;      /* CALL_PEER */
+    uint32_t part;           /* CALL_PART */
     const struct method *method;
     uint64_t deadline_ms;
     uint64_t started_us;
@@ -290,6 +291,7 @@ struct engine {
     uint64_t sync_us; /* of late, smoothed */
     uint64_t slow_tick_ms;
     bool hints_changed;
+    bool leaders_changed; /* some call may wait for who leads no more */
     bool disk_full, disk_slow, memory_full;
     bool ready;
     uint64_t led_ms; /* when every shard last had a leader that could be reached */
@@ -343,6 +345,9 @@ void engine_call_refuse (struct engine *engine, struct call *call, enum status s
     const char *message, uint32_t retry_after_ms);
 void engine_calls_expire (struct engine *engine);
 void engine_calls_link_lost (struct engine *engine, uint32_t node);
+/* Answers the calls that were forwarded to a leader which has been replaced since: it may be paused or cut off and never
+ * say so itself. Their outcome is unknown; whoever sent them asks the new leader under the same request id. */
+void engine_calls_moved (struct engine *engine);
 void engine_client_answer (struct engine *engine, const struct front_client *client, uint64_t client_call,
     const struct answer *answer, uint32_t shard, bool has_shard);
 

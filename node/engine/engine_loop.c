@@ -147,6 +147,7 @@ static void turn (struct engine *engine)
     engine_flush_step (engine);
     slow_tick (engine);
     engine_shards_end_turn (engine);
+    engine_calls_moved (engine);
     transport_flush (engine->transport); /* before the batch: the followers write while this node does */
     if (engine_writer_submit (engine))
         transport_flush (engine->transport);

@@ -60,7 +60,7 @@ static void note (struct engine *engine, const struct gossip_notice *notice)
     case GOSSIP_NOTICE_HINT:
         if (notice->shard <= engine->config.shards &&
             (engine->replicas[notice->shard] == NULL || notice->node != engine->config.node))
-            route_map_hint (&engine->map, notice->shard, notice->node, notice->term);
+            engine->leaders_changed |= route_map_hint (&engine->map, notice->shard, notice->node, notice->term);
         break;
     case GOSSIP_NOTICE_EPOCH:
         break; /* the map is the written one: there is no newer one to fetch yet */

@@ -332,8 +332,11 @@ void engine_route (struct engine *engine, struct call *call, struct bytes body, 
         engine_route_to_shard (engine, call, body);
         return;
     case ROUTE_FORWARD:
-        if (engine_forward (engine, call, body, decision.node, hops + 1))
+        if (engine_forward (engine, call, body, decision.node, hops + 1)) {
+            const struct route_shard *route = route_map_shard (&engine->map, call->shard);
+            call->forwarded_term = route->leader_node == decision.node ? route->leader_term : 0;
             return;
+        }
         answer.reason = "LEADER_BUSY";
         answer.message = "the shard's leader does not take more calls now; send the same request id again";
         answer.retry_after_ms = ENGINE_UNKNOWN_RETRY_MS;

@@ -215,6 +215,7 @@ static void leader_changed (struct engine *engine, struct replica *replica, cons
     replica->leader_term = effects->leader_term;
     bool leads = replica->leader_node == engine->config.node;
     engine->hints_changed = engine->hints_changed || led || leads;
+    engine->leaders_changed = true;
     engine->counters.leader_changes++;
     route_map_hint (&engine->map, replica->shard, replica->leader_node, replica->leader_term);
     event_log (EVENT_LOG_DEBUG, "leader", event_log_u64 ("shard", replica->shard),

@@ -209,6 +209,7 @@ bool nemesis_disks_open (struct nemesis *run);
 /* ---- nemesis_run.c, nemesis_failover.c, nemesis_main.c */
 
 enum nemesis_exit nemesis_run (struct nemesis *run);
+enum nemesis_exit nemesis_failover (struct nemesis *run);
 /* Cluster, network, nodes: ready. Used by both. */
 bool nemesis_up (struct nemesis *run);
 

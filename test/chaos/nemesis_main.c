@@ -23,6 +23,8 @@ static const char usage[] =
     "usage: chaos_nemesis run [--nodes 3] [--seconds 60] [--seed X] [--faults LIST] [--clients 16] [--workloads LIST]\n"
     "                         [--network netns|proxy] [--dir DIR] [--keep] [--json] [--shards 16] [--replication 3]\n"
     "                         [--port BASE] [--bin DIR]\n"
+    "       chaos_nemesis failover [--kills 100] [--fault kill|pause|partition|oneway|slowdisk|transfer|follower]\n"
+    "                         [--shards-hit one|all] ... [--json]\n"
     "scripts/chaos --help has the manual.\n";
 
 static int wrong (const char *what, const char *value)
@@ -310,8 +312,6 @@ static void on_signal (int signal_number)
 static bool settle_families (struct nemesis *run)
 {
     struct nemesis_options *options = &run->options;
-    char path[NEMESIS_PATH];
-    run->preloaded = nemesis_path (path, options->bin, "test/support/preload_chaos.so") && access (path, R_OK) == 0;
     if ((options->families >> FAMILY_DISKFULL & 1) != 0)
         run->private_mounts = geteuid () == 0 && access ("/dev/loop-control", R_OK | W_OK) == 0 &&
                               unshare (CLONE_NEWNS) == 0 && mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
@@ -371,7 +371,8 @@ int main (int argc, char **argv)
         .workloads = ALL_WORKLOADS,
         .fault = "kill",
         .shards_hit = "one"};
-    if (argc < 2 || strcmp (argv[1], "run") != 0) {
+    bool failover = argc > 1 && strcmp (argv[1], "failover") == 0;
+    if (argc < 2 || (!failover && strcmp (argv[1], "run") != 0)) {
         fputs (usage, stderr);
         return NEMESIS_USAGE;
     }
@@ -395,7 +396,10 @@ int main (int argc, char **argv)
         (run.journal = fopen (path, "we")) == NULL)
         return NEMESIS_FAILED;
     enum nemesis_exit result = NEMESIS_FAILED;
-    if (settle_families (&run))
+    run.preloaded = nemesis_path (path, options->bin, "test/support/preload_chaos.so") && access (path, R_OK) == 0;
+    if (failover)
+        result = nemesis_failover (&run);
+    else if (settle_families (&run))
         result = nemesis_run (&run);
     if (nemesis_interrupted)
         nemesis_say ("interrupted");

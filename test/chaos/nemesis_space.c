@@ -127,7 +127,9 @@ static bool endpoint_for (struct nemesis *run, uint32_t from, uint32_t to, const
     unsigned port = 0;
     if (sscanf (endpoint, "tcp://127.0.0.1:%u", &port) != 1)
         return false;
-    if (run->proxy_setup->packets)
+    if (run->proxy_setup == NULL)
+        snprintf (out, 64, "%s", endpoint);
+    else if (run->proxy_setup->packets)
         snprintf (out, 64, "tcp://10.77.0.%u:%u", to + 1, port);
     else if (from == to)
         snprintf (out, 64, "%s", endpoint);
@@ -219,7 +221,7 @@ bool nemesis_network_open (struct nemesis *run)
     for (uint32_t node = 0; node <= NEMESIS_NODES_MAX; node++)
         run->nodes[node].space = -1;
     if (options->network == NETWORK_NONE)
-        return rewrite (run, 0, "cluster.client", "chaos.client") || true;
+        return rewrite (run, 0, "cluster.client", "chaos.client");
     run->proxy_setup = calloc (1, sizeof *run->proxy_setup);
     if (run->proxy_setup == NULL)
         return false;

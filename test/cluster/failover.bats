@@ -135,6 +135,18 @@ grows_past() { [ "$(lines)" -gt "$1" ]; }
   healthy
 }
 
+@test "a call that was forwarded to a leader which stands still is answered as soon as another one leads" {
+  offer=$(new_offer "$(new_provider)")
+  id=$(ask reservation reserve create "$offer:1" --mode book)
+  victim=$(cluster leader "$offer")
+  cluster pause "$victim"
+  # Past the client library, which would ask elsewhere by itself: what this node says, and when.
+  run raw_call --node $((victim % 3 + 1)) --timeout 4000 --request-id "$id" reserve.Get "a10150$id"
+  cluster resume "$victim"
+  matches 'UNAVAILABLE LEADER_LOST *' "$output"
+  healthy
+}
+
 @test "kill -9 of all nodes under load: everything acknowledged is there" {
   load_begin 3
   until_true 10 grows_past 200
