@@ -251,7 +251,9 @@ void engine_shards_end_turn (struct engine *engine)
         struct replica *replica = engine->replicas[shard];
         if (replica == NULL)
             continue;
-        if (!replica->stepped && replica->deadline_ms <= engine->now_ms) {
+        /* Also a shard that something arrived for: one that is busy in every turn would send no heartbeat, and never look
+         * whether a quorum still answers it (G2). */
+        if (replica->deadline_ms <= engine->now_ms) {
             struct shard_event tick = {.type = SHARD_EVENT_TICK};
             engine_step (engine, replica, &tick);
         }

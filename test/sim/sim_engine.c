@@ -177,7 +177,7 @@ bool sim_engine_turn (struct sim *sim, struct sim_node *node, uint64_t now_ms)
     for (size_t i = 0; i < node->replicas_count; i++) {
         struct sim_replica *replica = node->replicas[i];
         struct sim_shard *shard = replica->shard_core;
-        if (!shard->stepped && now_ms >= sim_shard_deadline_ms (replica))
+        if (now_ms >= sim_shard_deadline_ms (replica))
             sim_shard_step (replica, (struct shard_event){.type = SHARD_EVENT_TICK}, now_ms);
         if (shard->stepped && !sim_shard_turn (sim, replica, now_ms)) {
             if (sim_chance (sim, 2))
