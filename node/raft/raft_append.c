@@ -83,6 +83,16 @@ static void acknowledge (struct raft *raft, uint64_t index)
         raft->matched_index = index;
 }
 
+/* There is no room for what came: the leader hears so once an interval. Each answer makes it send the same again at once. */
+static bool told_lately (struct raft *raft)
+{
+    if (raft->now_ms < raft->full_told_ms)
+        return true;
+    raft->full_told_ms = raft->now_ms + raft->options.heartbeat_ms;
+    maitre_assert (raft->full_told_ms > raft->now_ms);
+    return false;
+}
+
 static void advance_commit (struct raft *raft, uint64_t commit)
 {
     if (commit > raft->commit)
@@ -174,7 +184,8 @@ enum status raft_append_receive (struct raft *raft, const struct raft_message *m
     uint64_t matched = take_entries (raft, entries, count, previous);
     if (matched == 0 && count > 0)
         return STATUS_INVALID_ARGUMENT;
-    acknowledge (raft, matched);
+    if (matched > previous || count == 0 || !told_lately (raft))
+        acknowledge (raft, matched);
     advance_commit (raft, message->commit < matched ? message->commit : matched);
     return STATUS_OK;
 }

@@ -130,6 +130,7 @@ struct raft {
     uint64_t matched_index; /* up to here this log was compared with that of the leader of this term */
     uint64_t ack_index;
     bool ack_pending;
+    uint64_t full_told_ms; /* until then the leader need not hear again that there is no room */
     bool suspect;
     uint64_t suspect_target; /* reach this to be cleared; UINT64_MAX: not known yet */
 

@@ -159,6 +159,41 @@ static void test_raft_append__heartbeat_commits_only_what_was_compared (void **s
     rig_close (&rig);
 }
 
+/* Found by the simulator: leader and follower answered each other without a pause as long as the log was full. */
+static void test_raft_append__full_log_answers_once_an_interval (void **state)
+{
+    (void) state;
+    struct rig rig;
+    struct raft_configuration configuration = rig_voters (3);
+    struct raft_options options = {.log_bytes_max = 8}; /* a follower takes twice that, and one entry more */
+    rig_open_stored (&rig, &options, &(struct raft_stored){.configuration = &configuration});
+    struct raft_entry entries[3];
+    for (unsigned i = 0; i < 3; i++)
+        entries[i] = rig_entry (1 + i, 1, "twelve bytes");
+    struct raft_message message = rig_message (&rig, RAFT_APPEND, 2, 1);
+    message.entries = entries;
+    message.count = 3;
+    assert_int_equal (rig_receive (&rig, message), STATUS_OK);
+    rig_turn (&rig);
+    rig_reset (&rig);
+    assert_int_equal (rig_status (&rig).last_index, 2);
+    unsigned answers = 0;
+    for (unsigned i = 0; i < 100; i++) { /* within two intervals */
+        message.index = 2;
+        message.log_term = 1;
+        message.entries = entries + 2;
+        message.count = 1;
+        assert_int_equal (rig_receive (&rig, message), STATUS_OK);
+        rig_turn (&rig);
+        answers += rig_after (&rig, RAFT_APPEND_REPLY, 2) != NULL;
+        rig_reset (&rig);
+        rig.now_ms++;
+    }
+    assert_int_equal (rig_status (&rig).last_index, 2);
+    assert_in_range (answers, 1, 3);
+    rig_close (&rig);
+}
+
 /* The commit index also reaches a follower that doubted its leader for a moment. */
 static void test_raft_append__commit_survives_a_refused_prevote (void **state)
 {
@@ -312,6 +347,7 @@ int main (void)
         cmocka_unit_test (test_raft_append__skips_what_has_committed),
         cmocka_unit_test (test_raft_append__never_replaces_what_has_committed),
         cmocka_unit_test (test_raft_append__commits_no_further_than_it_was_shown),
+        cmocka_unit_test (test_raft_append__full_log_answers_once_an_interval),
         cmocka_unit_test (test_raft_append__heartbeat_commits_only_what_was_compared),
         cmocka_unit_test (test_raft_append__commit_survives_a_refused_prevote),
         cmocka_unit_test (test_raft_append__applies_what_is_durable),
