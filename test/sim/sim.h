@@ -222,6 +222,8 @@ struct sim_replica {
     bool state_writing, installing;
     enum raft_role role; /* as last seen */
     uint64_t term;
+    uint64_t beat_ms, beat_term, turn_ms; /* sim_promises.c */
+    struct sim_rounds *rounds;
 };
 
 struct sim_node {
@@ -335,7 +337,8 @@ struct sim_map {
 };
 struct sim_committed {
     uint64_t term, checksum, hash;
-    uint64_t by_term; /* in which term it was first seen to be committed */
+    uint64_t by_term;       /* in which term it was first seen to be committed */
+    uint64_t configuration; /* checksum of the newest one up to here; 0: the founding one */
 };
 struct sim_group {
     struct sim_committed *committed; /* [0] is index 1 */
@@ -357,6 +360,17 @@ struct sim_oracle {
     struct sim_group groups[SIM_SHARDS_MAX];
     struct sim_counts counts;
 };
+enum sim_fact {
+    SIM_FACT_LEADER = 1,
+    SIM_FACT_VOTE,
+    SIM_FACT_ENTRY,
+    SIM_FACT_STATE,
+    SIM_FACT_PREVOTE,
+    SIM_FACT_CANDIDATE
+};
+/* States a fact; returns what was stated first, which is `value` when nobody contradicts. */
+uint64_t sim_oracle_fact (struct sim *sim, enum sim_fact fact, uint32_t shard, uint64_t a, uint64_t b, uint64_t value);
+bool sim_oracle_known (const struct sim *sim, enum sim_fact fact, uint32_t shard, uint64_t a, uint64_t b);
 void sim_oracle_message (struct sim *sim, const struct raft_message *message);
 void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uint64_t first, uint64_t last);
 void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica);
@@ -369,12 +383,40 @@ void sim_oracle_installed (struct sim *sim, const struct sim_replica *replica);
 void sim_oracle_hard_state (struct sim *sim, const struct sim_stored *stored, uint64_t term, uint64_t vote);
 void sim_oracle_close (struct sim_oracle *oracle);
 
+/* ---- sim_promises.c: checked when something leaves, before its consequences show ---- */
+#define SIM_PROMOTE_LAG 1000
+#define SIM_PROMOTE_LAG_SMALL 5
+void sim_promise_message (struct sim *sim, const struct raft_message *message);
+/* before: the status before the proposal that was taken. */
+void sim_promise_proposed (struct sim *sim, const struct sim_replica *replica, const struct raft_status *before);
+void sim_promise_configured (struct sim *sim, const struct sim_replica *replica, const struct raft_status *before,
+    const struct raft_configuration *members, const struct raft_configuration *wanted);
+void sim_promise_installed (
+    struct sim *sim, const struct sim_replica *replica, uint64_t index, const struct raft_configuration *members);
+uint64_t sim_promise_configuration (const struct raft_configuration *members);
+/* Before a turn; and at its end: what is sent at once. */
+void sim_promise_begin (struct sim_replica *replica);
+void sim_promise_turn (
+    struct sim *sim, struct sim_replica *replica, const struct raft_message *sent, size_t count, uint64_t now_ms);
+void sim_promise_idle (struct sim *sim, struct sim_node *node);
+/* A message that reached a replica; and a read that its Raft lets pass, asked for at asked_us. */
+void sim_promise_heard (struct sim *sim, struct sim_replica *replica, const struct raft_message *message);
+void sim_promise_read (struct sim *sim, struct sim_replica *replica, uint64_t asked_us);
+
+/* ---- sim_phases.c: after everything has healed ---- */
+void sim_phase_deaf (struct sim *sim);
+void sim_phase_forget (struct sim *sim);
+void sim_phase_restart (struct sim *sim);
+/* sim_run.c: what happens until then. Without clients they are gone for good. */
+void sim_run_until (struct sim *sim, uint64_t until_us, bool clients);
+
 /* ---- sim_client.c ---- */
 struct sim_op {
     bool read, pending;
     uint32_t shard;
     uint64_t floor; /* completed_index when it was asked */
     uint64_t give_up_us;
+    uint64_t asked_us; /* reads: when its replica took it */
     uint64_t client;
 };
 void sim_client_ask (struct sim *sim, uint64_t client);
@@ -455,6 +497,7 @@ struct sim {
     struct sim_op *ops;
     size_t ops_count, ops_size;
     uint64_t clients;
+    uint64_t candidacies; /* replicas that asked for votes in a term */
     struct sim_change changes[SIM_SHARDS_MAX];
     uint64_t disk_slow_until_us[SIM_NODES_MAX + 1];
     struct raft_effects effects;

@@ -72,7 +72,7 @@ static struct raft_options options_of (struct sim *sim, const struct sim_node *n
         options.window_entries_max = 8;
         options.log_bytes_max = 4000;
         options.reads_max = 4;
-        options.promote_lag_max = 5;
+        options.promote_lag_max = SIM_PROMOTE_LAG_SMALL;
     }
     return options;
 }
@@ -154,6 +154,7 @@ static void close_replica (struct sim *sim, struct sim_replica *replica)
     free (replica->inputs);
     free (replica->held);
     free (replica->waiting);
+    free (replica->rounds);
     free (replica);
 }
 

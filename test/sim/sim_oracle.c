@@ -4,10 +4,9 @@
 #include <stdlib.h>
 
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/checksum.h"
 
 /* ---- a map of facts ---- */
-
-enum fact { FACT_LEADER = 1, FACT_VOTE, FACT_ENTRY, FACT_STATE };
 
 static uint64_t mix (const uint64_t key[4])
 {
@@ -20,7 +19,7 @@ static uint64_t mix (const uint64_t key[4])
 }
 
 /* The place of the key, or the free place where it belongs. An unused place has key[0] == 0. */
-static struct sim_map_item *lookup (struct sim_map *map, const uint64_t key[4])
+static struct sim_map_item *lookup (const struct sim_map *map, const uint64_t key[4])
 {
     size_t at = mix (key) & (map->size - 1);
     for (;; at = (at + 1) & (map->size - 1)) {
@@ -47,7 +46,7 @@ static void make_room (struct sim_map *map)
 }
 
 /* States a fact; returns what was stated first, which is `value` when nobody contradicts. */
-static uint64_t state_fact (struct sim *sim, enum fact fact, uint32_t shard, uint64_t a, uint64_t b, uint64_t value)
+uint64_t sim_oracle_fact (struct sim *sim, enum sim_fact fact, uint32_t shard, uint64_t a, uint64_t b, uint64_t value)
 {
     uint64_t key[4] = {fact, shard, a, b};
     make_room (&sim->oracle.facts);
@@ -61,13 +60,20 @@ static uint64_t state_fact (struct sim *sim, enum fact fact, uint32_t shard, uin
     return value;
 }
 
+bool sim_oracle_known (const struct sim *sim, enum sim_fact fact, uint32_t shard, uint64_t a, uint64_t b)
+{
+    uint64_t key[4] = {fact, shard, a, b};
+    return sim->oracle.facts.size > 0 && lookup (&sim->oracle.facts, key)->key[0] != 0;
+}
+
 /* ---- checks ---- */
 
 void sim_oracle_message (struct sim *sim, const struct raft_message *message)
 {
+    sim_promise_message (sim, message);
     if (message->type != RAFT_VOTE_REPLY || message->flags != 0)
         return; /* a suspect's grant is no vote on its own */
-    uint64_t first = state_fact (sim, FACT_VOTE, message->shard, message->from, message->term, message->to);
+    uint64_t first = sim_oracle_fact (sim, SIM_FACT_VOTE, message->shard, message->from, message->term, message->to);
     if (first != message->to)
         sim_fail (sim, "shard %u: replica %lu votes twice in term %lu, for %lu and %lu", message->shard,
             (unsigned long) message->from, (unsigned long) message->term, (unsigned long) first,
@@ -92,7 +98,7 @@ void sim_oracle_persist (struct sim *sim, const struct sim_replica *replica, uin
         const struct sim_entry *entry = &stored->log.items[i];
         if (entry->index >= first && entry->index <= last && (i > 0 || entry->index == stored->snapshot_index + 1)) {
             uint64_t value = entry->checksum * 31 + previous_term;
-            if (state_fact (sim, FACT_ENTRY, stored->shard, entry->index, entry->term, value) != value)
+            if (sim_oracle_fact (sim, SIM_FACT_ENTRY, stored->shard, entry->index, entry->term, value) != value)
                 sim_fail (sim, "shard %u: two entries at index %lu of term %lu", stored->shard,
                     (unsigned long) entry->index, (unsigned long) entry->term);
         }
@@ -106,7 +112,7 @@ void sim_oracle_leader (struct sim *sim, const struct sim_replica *replica)
     sim->oracle.counts.elections++;
     sim_trace (sim, "%u.%u replica %lu leads term %lu", replica->node->index, replica->shard,
         (unsigned long) replica->replica, (unsigned long) replica->term);
-    uint64_t first = state_fact (sim, FACT_LEADER, replica->shard, replica->term, 0, replica->replica);
+    uint64_t first = sim_oracle_fact (sim, SIM_FACT_LEADER, replica->shard, replica->term, 0, replica->replica);
     if (first != replica->replica)
         sim_fail (sim, "shard %u: two leaders in term %lu, %lu and %lu", replica->shard, (unsigned long) replica->term,
             (unsigned long) first, (unsigned long) replica->replica);
@@ -155,8 +161,15 @@ void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, con
             sim_fail (sim, "shard %u: entry %lu is applied but not durable on a quorum", replica->shard,
                 (unsigned long) entry->index);
         sim_grow (&group->committed, &group->committed_size, group->committed_count, sizeof *group->committed);
-        group->committed[group->committed_count++] = (struct sim_committed){
-            .term = entry->term, .checksum = entry->checksum, .hash = replica->machine.hash, .by_term = replica->term};
+        uint64_t configuration =
+            group->committed_count == 0 ? 0 : group->committed[group->committed_count - 1].configuration;
+        if (entry->type == RAFT_ENTRY_CONFIGURATION)
+            configuration = checksum64 (7, entry->payload);
+        group->committed[group->committed_count++] = (struct sim_committed){.term = entry->term,
+            .checksum = entry->checksum,
+            .hash = replica->machine.hash,
+            .by_term = replica->term,
+            .configuration = configuration};
         return;
     }
     const struct sim_committed *committed = &group->committed[entry->index - 1];
@@ -170,7 +183,7 @@ void sim_oracle_applied (struct sim *sim, const struct sim_replica *replica, con
 
 void sim_oracle_state (struct sim *sim, const struct sim_replica *replica, uint64_t index, uint64_t hash)
 {
-    if (state_fact (sim, FACT_STATE, replica->shard, index, 0, hash) != hash)
+    if (sim_oracle_fact (sim, SIM_FACT_STATE, replica->shard, index, 0, hash) != hash)
         sim_fail (sim, "shard %u: replica %lu has another state at %lu", replica->shard,
             (unsigned long) replica->replica, (unsigned long) index);
 }

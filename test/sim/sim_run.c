@@ -147,7 +147,7 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
     free (happening->data);
 }
 
-static void run_until (struct sim *sim, uint64_t until_us, bool clients)
+void sim_run_until (struct sim *sim, uint64_t until_us, bool clients)
 {
     struct sim_happening happening;
     while (sim->queue.count > 0 && sim->queue.heap[0].time_us <= until_us) {
@@ -207,7 +207,7 @@ static void require_convergence (struct sim *sim)
     for (uint32_t shard = 0; shard < sim->shards_count; shard++)
         beyond[shard] = sim->oracle.groups[shard].completed_index;
     uint64_t bound_us = sim->time_us + SETTLE_US;
-    run_until (sim, sim->time_us + 3000 * 1000, true);
+    sim_run_until (sim, sim->time_us + 3000 * 1000, true);
     for (;;) {
         uint32_t done = 0;
         while (done < sim->shards_count && settled (sim, done, beyond[done]))
@@ -220,7 +220,7 @@ static void require_convergence (struct sim *sim)
         }
         /* Clients go on until every shard has moved, then the rest must catch up. */
         bool moved = sim->oracle.groups[done].completed_index > beyond[done];
-        run_until (sim, sim->time_us + 100 * 1000, !moved);
+        sim_run_until (sim, sim->time_us + 100 * 1000, !moved);
         for (uint64_t client = 1; !moved && client <= 1; client++)
             ask (sim, client);
     }
@@ -229,10 +229,11 @@ static void require_convergence (struct sim *sim)
 /* A healthy cluster keeps its leaders. */
 static void require_calm (struct sim *sim)
 {
-    bool balances = sim->options.services && (sim->families & SIM_TRANSFER);
+    /* Leaderships go to rank 0; and a shard whose small log is full of what is not written back yet may lose its leader. */
+    bool balances = sim->options.services && (sim->families & (SIM_TRANSFER | SIM_SMALL));
     uint64_t before = sim->oracle.counts.elections;
-    run_until (sim, sim->time_us + 3000 * 1000, false);
-    if (before != sim->oracle.counts.elections && !balances && sim->cut_from == 0)
+    sim_run_until (sim, sim->time_us + 3000 * 1000, false);
+    if (before != sim->oracle.counts.elections && !balances)
         sim_fail (sim, "an election although nothing happened");
 }
 
@@ -261,12 +262,15 @@ uint64_t sim_run (const struct sim_options *options, struct sim_result *result)
     struct sim *sim = malloc (sizeof *sim);
     maitre_assert (sim != NULL);
     setup (sim, options);
-    run_until (sim, options->duration_ms * 1000, true);
+    sim_run_until (sim, options->duration_ms * 1000, true);
     sim_fault_heal (sim);
     uint64_t healed_us = sim->time_us;
     require_convergence (sim);
     uint64_t settled_us = sim->time_us;
     require_calm (sim);
+    sim_phase_deaf (sim);
+    sim_phase_forget (sim);
+    sim_phase_restart (sim);
     for (uint32_t n = 1; sim->options.services && n <= sim->nodes_count; n++)
         for (size_t i = 0; i < sim->nodes[n].replicas_count; i++)
             sim_shard_final (sim, sim->nodes[n].replicas[i]);

@@ -162,6 +162,7 @@ static bool import_finish (
     maitre_assert (self->receiving && shard == self->replica->shard);
     self->receiving = false;
     bool resets = shard_restore_resets (self->core, index, term);
+    sim_promise_installed (self->sim, self->replica, index, members);
     sim_disk_force (self->sim, self->replica->node);
     sim_disk_install (stored, index, term, members, resets);
     free (stored->image.data);

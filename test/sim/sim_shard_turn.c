@@ -19,8 +19,13 @@ static void step_raft (struct sim_shard *self, struct sim_input *input, uint64_t
     /* opens the turn */
     sim_shard_step (self->replica, (struct shard_event){.type = SHARD_EVENT_COMPACT, .compact_index = 0}, now_ms);
     input->event.configuration = &input->configuration;
-    if (shard_raft_step (self->core, &input->event) == STATUS_OK && input->event.type == RAFT_CONFIGURE)
-        self->sim->oracle.counts.changes++;
+    struct raft_configuration members = *raft_configuration (self->replica->raft);
+    struct raft_status before;
+    raft_status (self->replica->raft, &before);
+    if (shard_raft_step (self->core, &input->event) != STATUS_OK || input->event.type != RAFT_CONFIGURE)
+        return;
+    self->sim->oracle.counts.changes++;
+    sim_promise_configured (self->sim, self->replica, &before, &members, &input->configuration);
 }
 
 static void step_input (struct sim_shard *self, struct sim_input *input, uint64_t now_ms)
@@ -169,6 +174,7 @@ bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_
     maitre_assert (effects.jobs_count == 0);
     shard_check (self->core);
     (void) sim_duty_notice (sim, replica);
+    sim_promise_turn (sim, replica, effects.send_now, effects.send_now_count, now_ms);
 
     unsigned dies = sim_duty_dies (sim, effects.persist.hard_state);
     if (dies == 1)

@@ -11,6 +11,7 @@ static enum status receive (struct sim *sim, struct sim_replica *replica, struct
     struct raft_message message;
     sim_duty_message (sim, replica, input, &message);
     input->event.message = &message;
+    sim_promise_heard (sim, replica, &message);
     return raft_step (replica->raft, &input->event, &sim->effects);
 }
 
@@ -29,11 +30,14 @@ static void propose (struct sim *sim, struct sim_replica *replica, struct sim_in
     struct bytes bytes = bytes_of (payload, sizeof payload);
     input->event.payloads = &bytes;
     input->event.payloads_count = 1;
+    struct raft_status before;
+    raft_status (replica->raft, &before);
     if (raft_step (replica->raft, &input->event, &sim->effects) != STATUS_OK) {
         sim->oracle.counts.refused++;
         sim_client_done (sim, input->op, replica, 0, false);
         return;
     }
+    sim_promise_proposed (sim, replica, &before);
     wait_for (replica, input->op, sim->effects.proposed_index, sim->effects.proposed_term);
 }
 
@@ -48,6 +52,7 @@ static void restore (struct sim *sim, struct sim_replica *replica, struct sim_in
         replica->machine = install->state;
         sim->oracle.counts.restores++;
         sim_oracle_installed (sim, replica);
+        sim_promise_installed (sim, replica, install->index, &install->configuration);
     }
     enum status status = raft_step (replica->raft, &input->event, &sim->effects);
     maitre_assert (status == STATUS_OK);
@@ -61,6 +66,18 @@ static void restore (struct sim *sim, struct sim_replica *replica, struct sim_in
                                      .data = sim_copy (&reply, sizeof reply),
                                      .len = sizeof reply,
                                  });
+}
+
+static void configure (struct sim *sim, struct sim_replica *replica, struct sim_input *input)
+{
+    struct raft_configuration members = *raft_configuration (replica->raft);
+    struct raft_status before;
+    raft_status (replica->raft, &before);
+    input->event.configuration = &input->configuration;
+    if (raft_step (replica->raft, &input->event, &sim->effects) != STATUS_OK)
+        return;
+    sim->oracle.counts.changes++;
+    sim_promise_configured (sim, replica, &before, &members, &input->configuration);
 }
 
 static void step_input (struct sim *sim, struct sim_replica *replica, struct sim_input *input, uint64_t now_ms)
@@ -78,6 +95,7 @@ static void step_input (struct sim *sim, struct sim_replica *replica, struct sim
         break;
     case RAFT_READ:
         input->event.read_id = input->op;
+        sim->ops[input->op - 1].asked_us = sim->time_us;
         if (raft_step (replica->raft, &input->event, &sim->effects) != STATUS_OK)
             sim_client_done (sim, input->op, replica, 0, false);
         break;
@@ -90,10 +108,7 @@ static void step_input (struct sim *sim, struct sim_replica *replica, struct sim
         maitre_assert (status == STATUS_OK);
         break;
     case RAFT_CONFIGURE:
-        input->event.configuration = &input->configuration;
-        status = raft_step (replica->raft, &input->event, &sim->effects);
-        if (status == STATUS_OK)
-            sim->oracle.counts.changes++;
+        configure (sim, replica, input);
         break;
     default:
         status = raft_step (replica->raft, &input->event, &sim->effects);
@@ -158,6 +173,8 @@ static void apply (struct sim *sim, struct sim_replica *replica)
     }
     for (size_t i = 0; i < sim->effects.reads_count; i++) {
         const struct raft_read_result *read = &sim->effects.reads[i];
+        if (read->ok)
+            sim_promise_read (sim, replica, sim->ops[read->read_id - 1].asked_us);
         if (read->ok)
             wait_for (replica, read->read_id, read->index, 0);
         else
@@ -239,6 +256,7 @@ static void step_simple (struct sim *sim, struct sim_replica *replica, enum raft
 static bool turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
 {
     raft_effects_reset (&sim->effects);
+    sim_promise_begin (replica);
     struct sim_input *inputs = replica->inputs;
     size_t count = replica->inputs_count;
     replica->inputs = NULL;
@@ -251,8 +269,9 @@ static bool turn (struct sim *sim, struct sim_replica *replica, uint64_t now_ms)
         step_simple (sim, replica, RAFT_TICK, now_ms);
     step_simple (sim, replica, RAFT_TURN_END, now_ms);
     notice (sim, replica);
+    sim_promise_turn (sim, replica, sim->effects.send_now, sim->effects.send_now_count, now_ms);
 
-    unsigned dies = sim_duty_dies (sim, sim->effects.persist.hard_state);
+    unsigned dies = sim_duty_dies (sim, sim->effects.persist.hard_state || sim->effects.persist.reset);
     if (dies == 1)
         return false;
     persist (sim, replica);
@@ -315,6 +334,7 @@ void sim_node_turn (struct sim *sim, struct sim_node *node)
     }
     if (node->engine && sim_engine_deadline_ms (node->engine, now_ms) < next_ms)
         next_ms = sim_engine_deadline_ms (node->engine, now_ms);
+    sim_promise_idle (sim, node);
     sim_disk_start (sim, node);
     uint64_t wait_us = next_ms <= now_ms ? 1000 : (next_ms - now_ms) * 1000;
     if (wait_us > 1000 * 1000)
