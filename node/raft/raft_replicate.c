@@ -7,8 +7,9 @@
 struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_message *message)
 {
     int place = raft_configuration_place (&raft->configuration, message->from);
-    if (place < 0 || place == raft->self || message->session == 0) /* R11 */
+    if (place < 0 || message->session == 0) /* R11 */
         return NULL;
+    maitre_assert (place != raft->self); /* raft_step takes nothing from ourselves */
     struct raft_peer *peer = &raft->peers[place];
     if (message->session < peer->session)
         return NULL; /* of an earlier life, which may have known more than this one */

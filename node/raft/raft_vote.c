@@ -226,8 +226,9 @@ void raft_vote_reply (struct raft *raft, const struct raft_message *message, str
         return;
     uint64_t expected = raft->term + (prevote && !refused);
     int place = raft_configuration_place (&raft->configuration, message->from);
-    if (message->term != expected || place < 0 || place == raft->self)
+    if (message->term != expected || place < 0)
         return;
+    maitre_assert (place != raft->self); /* raft_step takes nothing from ourselves */
     struct raft_peer *peer = &raft->peers[place];
     if (refused && peer->vote != RAFT_VOTE_NONE)
         return; /* given is given; this answers an older request */

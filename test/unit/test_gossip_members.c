@@ -237,6 +237,115 @@ static void test_gossip_step__is_deterministic (void **state)
     fixture_close (&b);
 }
 
+/* Two folders that claim one position and are both alive, or both gone: the latest change counts. */
+static void test_gossip_members__finds_the_latest_owner_of_a_position (void **state)
+{
+    (void) state;
+    struct fixture f;
+    fixture_open (&f);
+    for (uint32_t n = 3; n >= 2; n--) { /* in both orders of their uuids */
+        for (uint32_t k = 0; k < 2; k++) {
+            uint32_t sender = k == 0 ? n : 5 - n;
+            f.now_ms += 1000;
+            struct gossip_message message = message_from (sender, GOSSIP_KIND_UPDATE);
+            message.self.node = 7;
+            message.self.incarnation = 10 - n;
+            message.self.state = n == 3 ? GOSSIP_ALIVE : GOSSIP_LEFT;
+            receive (&f, &message);
+        }
+        struct id latest = uuid_of (5 - n);
+        const struct gossip_member *found = gossip_member_by_node (f.gossip, 7);
+        assert_non_null (found);
+        assert_true (id_equal (&found->uuid, &latest));
+    }
+    assert_null (gossip_member_by_node (f.gossip, 99));
+    fixture_close (&f);
+}
+
+static void test_gossip_new__refuses_what_is_out_of_bounds (void **state)
+{
+    (void) state;
+    const struct gossip_config good = fixture_config ();
+    struct gossip_config bad[12];
+    for (size_t i = 0; i < 12; i++)
+        bad[i] = good;
+    bad[0].probe_interval_ms = 0;
+    bad[1].pushpull_interval_ms = 3600 * 1000 + 1;
+    bad[2].probe_timeout_ms = bad[2].probe_interval_ms; /* no time left for the others to try */
+    bad[3].indirect_count = GOSSIP_INDIRECT_MAX + 1;
+    bad[4].spread_count = GOSSIP_INDIRECT_MAX + 1;
+    bad[5].confirmations = GOSSIP_CONFIRMATIONS_MAX + 1;
+    bad[6].awareness_max = 65;
+    bad[7].retransmit_mult = 65;
+    bad[8].suspicion_alpha = 1001;
+    bad[9].suspicion_beta = 1001;
+    bad[10].node = 0;
+    bad[11].gossip_endpoint.len = GOSSIP_ENDPOINT_BYTES_MAX + 1;
+    struct gossip *gossip = NULL;
+    for (size_t i = 0; i < 12; i++) {
+        assert_int_equal (gossip_new (&bad[i], &gossip), STATUS_INVALID_ARGUMENT);
+        assert_null (gossip);
+    }
+    assert_int_equal (gossip_new (&good, &gossip), STATUS_OK);
+    gossip_destroy (&gossip);
+}
+
+/* What the codec would not have let through is counted, and changes nothing. */
+static void test_gossip_step__drops_messages_out_of_shape (void **state)
+{
+    (void) state;
+    static struct gossip_record records[GOSSIP_RECORDS_MAX + 1];
+    static struct leader_hint hints[GOSSIP_HINTS_MAX + 1];
+    struct fixture f;
+    fixture_open (&f);
+    for (int wrong = 0; wrong < 6; wrong++) {
+        struct gossip_message message = message_from (2, GOSSIP_KIND_UPDATE);
+        message.records = records;
+        message.hints = hints;
+        switch (wrong) {
+        case 0:
+            message.kind = 0;
+            break;
+        case 1:
+            message.kind = GOSSIP_KIND_PULL + 1;
+            break;
+        case 2:
+            message.self.state = GOSSIP_SUSPECT; /* nobody calls itself that */
+            break;
+        case 3:
+            message.records_count = GOSSIP_RECORDS_MAX + 1;
+            break;
+        case 4:
+            message.hints_count = GOSSIP_HINTS_MAX + 1;
+            break;
+        default:
+            message.self.node = 0;
+        }
+        receive (&f, &message);
+        assert_int_equal (f.output->counts[GOSSIP_COUNT_INVALID], 1);
+        assert_int_equal (gossip_members_count (f.gossip), 1);
+    }
+    assert_string_equal (gossip_state_name (GOSSIP_LEFT), "LEFT");
+    assert_string_equal (gossip_state_name ((enum gossip_state) 9), "INVALID_STATE");
+    fixture_close (&f);
+}
+
+/* A clock that says less than the time since boot gives no time before 1970. */
+static void test_gossip_wall__never_goes_below_zero (void **state)
+{
+    (void) state;
+    struct fixture f;
+    int64_t offset;
+    fixture_open (&f);
+    struct gossip_event event = {.type = GOSSIP_TICK, .now_ms = f.now_ms, .wall_ms = 10};
+    gossip_step (f.gossip, &event, f.effects);
+    assert_int_equal (gossip_wall_median_ms (f.gossip, f.now_ms, 1000), 10);
+    assert_int_equal (gossip_wall_median_ms (f.gossip, 5, 1000), 0);
+    assert_int_equal (gossip_wall_offsets (f.gossip, f.now_ms, 1000, &offset, 0), 0);
+    assert_int_equal (gossip_wall_offsets (f.gossip, f.now_ms, 1000, &offset, 1), 1);
+    fixture_close (&f);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +359,10 @@ int main (void)
         cmocka_unit_test (test_gossip_leave__tells_a_small_cluster_often_enough),
         cmocka_unit_test (test_gossip_wall__median_ignores_a_minority),
         cmocka_unit_test (test_gossip_step__is_deterministic),
+        cmocka_unit_test (test_gossip_members__finds_the_latest_owner_of_a_position),
+        cmocka_unit_test (test_gossip_new__refuses_what_is_out_of_bounds),
+        cmocka_unit_test (test_gossip_step__drops_messages_out_of_shape),
+        cmocka_unit_test (test_gossip_wall__never_goes_below_zero),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

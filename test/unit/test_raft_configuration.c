@@ -313,6 +313,51 @@ static void test_raft_configuration__refuses_what_is_none (void **state)
     rig_close (&rig);
 }
 
+static void test_raft_configuration__valid_ones_alone_are_valid (void **state)
+{
+    (void) state;
+    struct raft_configuration members = rig_voters (3), bad;
+    assert_true (raft_configuration_valid (&members));
+    bad = members;
+    bad.members[0].replica = 0;
+    assert_false (raft_configuration_valid (&bad));
+    bad = members;
+    bad.members[1].node = 0;
+    assert_false (raft_configuration_valid (&bad));
+    bad = members;
+    bad.members[1].roles = 0;
+    assert_false (raft_configuration_valid (&bad));
+    bad = members;
+    bad.members[1].roles = 8 | RAFT_VOTER;
+    assert_false (raft_configuration_valid (&bad));
+    bad = members;
+    bad.members[1].roles = RAFT_VOTER | RAFT_LEARNER;
+    assert_false (raft_configuration_valid (&bad));
+    bad = members;
+    bad.members[2].replica = bad.members[1].replica;
+    assert_false (raft_configuration_valid (&bad));
+    for (uint32_t i = 0; i < 3; i++)
+        members.members[i].roles = RAFT_LEARNER;
+    assert_false (raft_configuration_valid (&members)); /* nobody votes */
+}
+
+/* R9, R12: who has forgotten what it acknowledged is not made a voter on the strength of it. */
+static void test_raft_configuration__promotes_no_suspect (void **state)
+{
+    (void) state;
+    struct rig rig;
+    struct raft_configuration members = with (rig_voters (3), 4, RAFT_LEARNER);
+    struct raft_stored stored = {.configuration = &members};
+    rig_open_stored (&rig, &(struct raft_options){0}, &stored);
+    rig_elect (&rig);
+    settle (&rig, (uint64_t[]){2, 3, 4}, 3);
+    struct raft_message reply = rig_message (&rig, RAFT_HEARTBEAT_REPLY, 4, rig_status (&rig).term);
+    reply.flags = RAFT_FLAG_SUSPECT;
+    rig_receive (&rig, reply);
+    assert_int_equal (configure (&rig, rig_voters (4)), STATUS_FAILED_PRECONDITION);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +375,8 @@ int main (void)
         cmocka_unit_test (test_raft_configuration__campaigns_while_its_removal_is_open),
         cmocka_unit_test (test_raft_configuration__at_an_index),
         cmocka_unit_test (test_raft_configuration__refuses_what_is_none),
+        cmocka_unit_test (test_raft_configuration__valid_ones_alone_are_valid),
+        cmocka_unit_test (test_raft_configuration__promotes_no_suspect),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

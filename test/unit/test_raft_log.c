@@ -123,6 +123,33 @@ static void test_raft_log__goes_on_after_a_reset (void **state)
     free (model);
 }
 
+/* After a burst the memory goes back, and what is left of the log is as it was; it grows again when it must. */
+static void test_raft_log__shrinks_after_a_burst (void **state)
+{
+    (void) state;
+    struct raft_log log;
+    raft_log_init (&log, 0, 0);
+    uint64_t last = 0;
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t burst = 0; burst < 40000; burst++) {
+            uint8_t payload[8];
+            bytes_put_u64 (payload, ++last);
+            struct raft_entry entry = {
+                .index = last, .term = 1, .type = RAFT_ENTRY_COMMAND, .payload = bytes_of (payload, sizeof payload)};
+            assert_int_equal (raft_log_append (&log, &entry), STATUS_OK);
+        }
+        size_t grown = log.size;
+        for (uint64_t keep = 20000; keep > 10; keep /= 2)
+            raft_log_compact (&log, last - keep);
+        assert_true (log.size < grown);
+        assert_true (log.size >= 4096);
+        for (uint64_t i = log.snapshot_index + 1; i <= last; i++)
+            assert_int_equal (bytes_get_u64 (raft_log_get (&log, i)->payload.data), i);
+        assert_int_equal (raft_log_bytes (&log, log.snapshot_index, last), 8 * (last - log.snapshot_index));
+    }
+    raft_log_close (&log);
+}
+
 static void test_raft_log__finds_where_terms_may_match (void **state)
 {
     (void) state;
@@ -235,6 +262,7 @@ int main (void)
         cmocka_unit_test (test_raft_log__behaves_like_an_array),
         cmocka_unit_test (test_raft_log__payloads_stay_where_they_are),
         cmocka_unit_test (test_raft_log__goes_on_after_a_reset),
+        cmocka_unit_test (test_raft_log__shrinks_after_a_burst),
         cmocka_unit_test (test_raft_log__finds_where_terms_may_match),
         cmocka_unit_test (test_raft_log__checksum_covers_where_it_belongs),
         cmocka_unit_test (test_raft_log__messages_survive_the_wire),

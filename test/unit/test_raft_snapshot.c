@@ -306,6 +306,33 @@ static void test_raft_snapshot__cuts_what_a_pre_candidate_has_matched (void **st
     rig_close (&rig);
 }
 
+/* The caller says how far the peer got; what cannot be so is not believed. */
+static void test_raft_snapshot__impossible_ends_start_from_the_known (void **state)
+{
+    (void) state;
+    for (uint64_t said = 0; said <= 99; said += 99) { /* below what it acknowledged, and beyond the log */
+        struct rig rig;
+        lead_compacted (&rig);
+        ask_for_snapshot (&rig);
+        rig_reset (&rig);
+        assert_int_equal (rig_ack (&rig, 3, 3), STATUS_OK); /* it had more than it said */
+        rig_step (&rig, (struct raft_event){.type = RAFT_SNAPSHOT_SENT, .replica = 3, .index = said, .ok = true});
+        struct raft_peer_status peer;
+        assert_true (raft_peer_status (rig.raft, 3, &peer));
+        assert_int_equal (peer.match, 3);
+        assert_false (peer.snapshotting);
+        rig_reset (&rig);
+        rig_turn (&rig);
+        assert_int_equal (rig.effects.snapshots_count, 1); /* entry 4 is compacted: it needs another one */
+        rig_close (&rig);
+    }
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_step (&rig, (struct raft_event){.type = RAFT_SNAPSHOT_SENT, .replica = 3, .index = 1, .ok = true});
+    assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER); /* the leadership went on meanwhile */
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +349,7 @@ int main (void)
         cmocka_unit_test (test_raft_snapshot__restart_drops_a_log_that_does_not_continue_it),
         cmocka_unit_test (test_raft_snapshot__restart_refuses_damage),
         cmocka_unit_test (test_raft_snapshot__cuts_what_a_pre_candidate_has_matched),
+        cmocka_unit_test (test_raft_snapshot__impossible_ends_start_from_the_known),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

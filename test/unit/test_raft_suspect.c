@@ -287,6 +287,22 @@ static void test_raft_suspect__leader_among_suspects_steps_down (void **state)
     rig_close (&rig);
 }
 
+/* A leader that tells a suspect so tells it nothing new. */
+static void test_raft_suspect__is_told_once (void **state)
+{
+    (void) state;
+    struct rig rig;
+    open_suspect (&rig, 1, (uint64_t[]){1}, 1);
+    struct raft_message heartbeat = rig_message (&rig, RAFT_HEARTBEAT, 2, 1);
+    heartbeat.flags = RAFT_FLAG_SUSPECT;
+    heartbeat.session = OWN_SESSION;
+    rig_receive (&rig, heartbeat);
+    rig_turn (&rig);
+    assert_false (rig.effects.became_suspect);
+    assert_true (rig_status (&rig).suspect);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +318,7 @@ int main (void)
         cmocka_unit_test (test_raft_suspect__leader_finds_out_who_forgot),
         cmocka_unit_test (test_raft_suspect__is_told_by_the_leader),
         cmocka_unit_test (test_raft_suspect__leader_among_suspects_steps_down),
+        cmocka_unit_test (test_raft_suspect__is_told_once),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -146,6 +146,26 @@ static void test_raft_transfer__overrides_stickiness (void **state)
     rig_close (&rig);
 }
 
+/* R15: a target that is lost while it catches up costs no second of silence. */
+static void test_raft_transfer__a_lost_target_is_given_up_at_once (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    rig_propose (&rig, "x");
+    transfer (&rig, 3);
+    rig_turn (&rig);
+    assert_true (rig_status (&rig).transferring);
+    rig_reset (&rig);
+    rig_step (&rig, (struct raft_event){.type = RAFT_LINK, .node = 3, .up = false});
+    rig_turn (&rig);
+    assert_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    assert_false (rig_status (&rig).transferring);
+    assert_int_equal (rig_propose (&rig, "y"), STATUS_OK);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +177,7 @@ int main (void)
         cmocka_unit_test (test_raft_transfer__picks_the_best_by_itself),
         cmocka_unit_test (test_raft_transfer__target_campaigns_without_prevote),
         cmocka_unit_test (test_raft_transfer__overrides_stickiness),
+        cmocka_unit_test (test_raft_transfer__a_lost_target_is_given_up_at_once),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

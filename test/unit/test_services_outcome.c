@@ -133,6 +133,14 @@ static void test_services_outcome__only_operators_ask_for_others (void **state)
     assert_int_equal (w->reply.status, STATUS_PERMISSION_DENIED);
     assert_int_equal (ask (&operator_, &alice, &request_id).state, OUTCOME_STATE_APPLIED);
     assert_int_equal (ask (&alice, &alice, &request_id).state, OUTCOME_STATE_APPLIED);
+    /* Two principals may use one id: a question under it about the other's is not about itself. */
+    struct outcome_request question = {.request_id = request_id, .has_principal = true, .principal = alice.id};
+    assert_int_equal (
+        world_call_as (w, METHOD_NUMBER_CALL_OUTCOME, &operator_, &request_id, &question, bytes_of (NULL, 0)),
+        STATUS_OK);
+    struct outcome_reply reply;
+    world_reply (w, &outcome_reply_type, &reply);
+    assert_int_equal (reply.state, OUTCOME_STATE_APPLIED);
 }
 
 static void test_services_outcome__no_fence_far_ahead (void **state)

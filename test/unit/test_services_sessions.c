@@ -420,6 +420,127 @@ static void test_services_prepare__refuses_what_can_only_be_refused (void **stat
     assert_int_equal (w->reply.status, STATUS_UNIMPLEMENTED);
 }
 
+/* ABORTED is an outcome like any other: only the reason FENCED makes a record a fence. */
+static void test_services_sessions__an_aborted_call_is_repeated_as_it_was (void **state)
+{
+    (void) state;
+    struct principal admin = world_admin ();
+    struct put_offer_request request = world_offer_request (w, &provider);
+    request.offer = offer;
+    request.has_version = true;
+    request.version = 99; /* nobody has seen it yet */
+    struct id request_id = world_id (w);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal (
+            world_call_as (w, METHOD_NUMBER_CATALOG_PUT_OFFER, &admin, &request_id, &request, bytes_of (NULL, 0)),
+            STATUS_ABORTED);
+        assert_string_equal (w->reply.reason, "STALE_VERSION");
+        assert_int_equal (w->reply.replayed, i == 1);
+    }
+    struct outcome_request question = {.request_id = request_id};
+    struct outcome_reply outcome;
+    assert_int_equal (world_call (w, METHOD_NUMBER_CALL_OUTCOME, &admin, &question), STATUS_OK);
+    world_reply (w, &outcome_reply_type, &outcome);
+    assert_int_equal (outcome.state, OUTCOME_STATE_APPLIED);
+    assert_int_equal (outcome.status, STATUS_ABORTED);
+}
+
+/* A body that goes on where the first one ended names the field that is new, and the other way round. */
+static void test_services_sessions__a_field_more_or_less_at_the_end_is_another_body (void **state)
+{
+    (void) state;
+    struct reserve_item item;
+    struct reserve_create_request request = booking (&item);
+    const struct codec_field *last = &reserve_create_request_type.fields[reserve_create_request_type.field_count - 1];
+    assert_true (last->optional);
+    bool *has_last = (bool *) ((uint8_t *) &request + last->has_offset);
+    for (int more = 0; more < 2; more++) {
+        struct id request_id = world_id (w);
+        request.reservation = world_id (w);
+        *has_last = more == 0;
+        book_as (&alice, &request_id, &request);
+        *has_last = more == 1;
+        assert_int_equal (book_as (&alice, &request_id, &request), STATUS_ALREADY_EXISTS);
+        assert_string_equal (w->reply.reason, "KEY_REUSED");
+        assert_true (bytes_equal (w->refusal.field, bytes_text (last->name)));
+    }
+}
+
+/* Applies an entry that drops records up to now. */
+static enum status drop_records (void)
+{
+    uint8_t payload[64];
+    size_t len = 0;
+    struct log_entry entry = {.kind = LOG_KIND_DROP_RECORDS, .time_ms = w->now_ms, .has_cut = true, .cut = UINT64_MAX};
+    assert_int_equal (codec_encode (&log_entry_type, &entry, payload, sizeof payload, &len), STATUS_OK);
+    w->unchecked = true; /* the books are damaged on purpose */
+    enum status status = world_apply_payload (w, bytes_of (payload, len));
+    w->unchecked = false;
+    return status;
+}
+
+/* A shard does not go on with records that it cannot count: the next replica may have them whole. */
+static void test_services_sessions__damaged_records_halt_the_drop (void **state)
+{
+    (void) state;
+    uint8_t value[64];
+    struct bytes stored;
+    world_take (w, &alice, RESERVE_MODE_BOOK, &offer, 5, 1);
+    struct key meta = key_table (TABLE_META), stray = key_table (TABLE_RECORD);
+    assert_true (state_get (&w->state, key_of (&meta), &stored));
+    size_t len = stored.len;
+    memcpy (value, stored.data, len);
+    value[0]++; /* written by a version of the future */
+    state_put (&w->state, key_of (&meta), bytes_of (value, len));
+    assert_int_equal (drop_records (), STATUS_DATA_LOSS);
+    value[0]--;
+    uint64_t records = bytes_get_u64 (value + 9);
+    assert_true (records > 1);
+    bytes_put_u64 (value + 9, 1); /* fewer than there are */
+    state_put (&w->state, key_of (&meta), bytes_of (value, len));
+    assert_int_equal (drop_records (), STATUS_DATA_LOSS);
+    bytes_put_u64 (value + 9, records);
+    state_put (&w->state, key_of (&meta), bytes_of (value, len));
+    stray.b[stray.len++] = 0; /* no record's key */
+    state_put (&w->state, key_of (&stray), bytes_of (value, 1));
+    assert_int_equal (drop_records (), STATUS_DATA_LOSS);
+    state_remove (&w->state, key_of (&stray));
+    assert_int_equal (drop_records (), STATUS_OK);
+    assert_int_equal (count_records (), 0);
+}
+
+/* A cut behind the horizon, as an entry that was proposed twice brings it, does not take it back. */
+static void test_services_sessions__the_horizon_never_goes_back (void **state)
+{
+    (void) state;
+    struct reserve_item item;
+    struct reserve_create_request request = booking (&item);
+    world_take (w, &alice, RESERVE_MODE_BOOK, &offer, 5, 1);
+    struct id young = id_make (w->now_ms, w->hash, 9999), old = id_make (1, w->hash, 1);
+    assert_int_equal (drop_records (), STATUS_OK);
+    assert_int_equal (drop_records (), STATUS_OK); /* nothing is left to go */
+    assert_int_equal (book_as (&alice, &old, &request), STATUS_FAILED_PRECONDITION);
+    assert_string_equal (w->reply.reason, "REQUEST_TOO_OLD");
+    assert_int_equal (drop_records (), STATUS_OK); /* drops the record of that refusal, whose id is below the horizon */
+    assert_int_equal (book_as (&alice, &old, &request), STATUS_FAILED_PRECONDITION);
+    assert_int_equal (book_as (&alice, &young, &request), STATUS_OK);
+}
+
+/* Before a whole lifetime of records has passed, none is of age. */
+static void test_services_sessions__nothing_is_of_age_in_a_young_cluster (void **state)
+{
+    (void) state;
+    struct reserve_item item;
+    struct reserve_create_request request = booking (&item);
+    w->config.record_ttl_ms = w->now_ms + 1000; /* longer than since 1970 */
+    struct id request_id = world_id (w);
+    assert_int_equal (book_as (&alice, &request_id, &request), STATUS_OK);
+    assert_false (world_tick (w));
+    w->config.records_max = 1; /* too many, though none is of age */
+    assert_true (world_tick (w));
+    assert_int_equal (book_as (&alice, &request_id, &request), STATUS_FAILED_PRECONDITION);
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -441,6 +562,13 @@ int main (void)
         TEST (test_services_sessions__anonymous_callers_read_the_catalogue_only),
         TEST (test_services_prepare__answers_repeats_without_the_log),
         TEST (test_services_prepare__refuses_what_can_only_be_refused),
+        cmocka_unit_test_setup_teardown (
+            test_services_sessions__an_aborted_call_is_repeated_as_it_was, setup, teardown),
+        cmocka_unit_test_setup_teardown (
+            test_services_sessions__a_field_more_or_less_at_the_end_is_another_body, setup, teardown),
+        cmocka_unit_test_setup_teardown (test_services_sessions__damaged_records_halt_the_drop, setup, teardown),
+        cmocka_unit_test_setup_teardown (test_services_sessions__the_horizon_never_goes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown (test_services_sessions__nothing_is_of_age_in_a_young_cluster, setup, teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
