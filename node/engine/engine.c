@@ -236,7 +236,8 @@ static bool open_all (struct engine *engine, struct engine_error *error)
     if (!dial_peers (engine, error))
         return false;
     if (failpoint (FAILPOINT_START_THREADS) || engine_writer_start (engine) != STATUS_OK ||
-        engine_flusher_start (engine) != STATUS_OK || engine_hashers_start (engine) != STATUS_OK)
+        engine_flusher_start (engine) != STATUS_OK || engine_hashers_start (engine) != STATUS_OK ||
+        engine_scrubber_start (engine) != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "threads cannot be started: raise the limits of processes");
     return engine_metrics_open (engine, error);
 }
@@ -267,6 +268,7 @@ void engine_close (struct engine **self_p)
     if (engine == NULL)
         return;
     engine_metrics_close (engine);
+    engine_scrubber_stop (engine);
     engine_hashers_stop (engine);
     engine_flusher_stop (engine);
     engine_writer_stop (engine);

@@ -4,7 +4,7 @@
  * thread opens, runs and closes; engine_stop may be called from any thread and from a signal handler.
  *
  * Threads: the reactor (everything that decides), one writer (the synced commit of a turn), one flusher (state into
- * RocksDB), a few hashers (argon2id), the HTTP thread of the metrics, and ZeroMQ's own.
+ * RocksDB), one scrubber (reads what is at rest), a few hashers (argon2id), the HTTP thread of the metrics, and ZeroMQ's own.
  *
  * One turn of the reactor
  *   drain links, peers, gossip, clients and finished work, each bounded -> step the shards -> end the turn of each shard

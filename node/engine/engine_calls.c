@@ -282,3 +282,19 @@ void engine_calls_moved (struct engine *engine)
         engine_call_answer (engine, call, &answer);
     }
 }
+
+void engine_calls_shard_lost (struct engine *engine, uint32_t shard)
+{
+    for (uint32_t i = 0; i < engine->config.limits.calls; i++) {
+        struct call *call = &engine->calls[i];
+        if (call->source == CALL_FREE || call->shard != shard || !call->started || call->forwarded_to != 0 ||
+            (call->fanout != NULL && call->source != CALL_PART))
+            continue;
+        struct answer answer = {.status = STATUS_UNAVAILABLE,
+            .reason = "LEADER_LOST",
+            .message = "the shard's state on its leader is damaged and filled anew; send the same request id again",
+            .retry_after_ms = ENGINE_UNKNOWN_RETRY_MS,
+            .maybe_applied = call->write};
+        engine_call_answer (engine, call, &answer);
+    }
+}

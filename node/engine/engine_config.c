@@ -33,6 +33,10 @@ void engine_config_defaults (struct engine_config *config)
         limits->flush_ms = 30000;
     if (limits->flush_bytes == 0)
         limits->flush_bytes = 64 * MIB;
+    if (limits->scrub_bytes_per_s == 0)
+        limits->scrub_bytes_per_s = 4 * MIB;
+    if (limits->scrub_ms == 0)
+        limits->scrub_ms = 3600000;
     if (config->shards == 0)
         config->shards = 64;
     if (config->replication == 0)
@@ -109,6 +113,8 @@ static void read_limits (struct reader *reader, struct engine_limits *limits)
     limits->drain_ms = (uint32_t) read_number (reader, "limits/drain_ms", 0, 100, 60000);
     limits->flush_ms = (uint32_t) read_number (reader, "limits/flush_ms", 0, 100, 3600000);
     limits->flush_bytes = read_number (reader, "limits/flush_mib", 0, 1, 4096) * MIB;
+    limits->scrub_bytes_per_s = read_number (reader, "limits/scrub_mib_per_s", 0, 1, 4096) * MIB;
+    limits->scrub_ms = read_number (reader, "limits/scrub_ms", 0, 100, UINT32_MAX);
 }
 
 static void read_metrics (struct reader *reader, struct engine_config *config)
@@ -165,7 +171,7 @@ static const char *const known_keys[] = {"node", "data", "faults", "cluster", "c
     "cluster/key", "cluster/shards", "cluster/replication", "metrics", "metrics/endpoint", "log", "log/level", "limits",
     "limits/calls", "limits/connections", "limits/rate_per_s", "limits/rate_burst", "limits/password_queue",
     "limits/password_threads", "limits/memory_mib", "limits/disk_free_min_mib", "limits/call_ms", "limits/drain_ms",
-    "limits/flush_ms", "limits/flush_mib"};
+    "limits/flush_ms", "limits/flush_mib", "limits/scrub_mib_per_s", "limits/scrub_ms"};
 
 static bool key_known (const char *key)
 {

@@ -44,6 +44,8 @@ struct engine_limits {
     uint32_t drain_ms;            /* default 8000 */
     uint32_t flush_ms;            /* changed state is written back at least this often; default 30000 */
     uint64_t flush_bytes;         /* ... or after this much log; default 64 MiB */
+    uint64_t scrub_bytes_per_s;   /* of what is at rest is read and checked; default 4 MiB */
+    uint64_t scrub_ms;            /* between the starts of two passes at least; default an hour */
 };
 
 struct engine_config {

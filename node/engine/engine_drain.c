@@ -10,7 +10,7 @@
 #define SLOW_DISK_AGAIN_MS 100 /* ... and one that takes less makes it well again */
 #define LOG_MEMORY_BYTES (512 * 1024 * 1024)
 
-static uint32_t leads (const struct engine *engine)
+uint32_t engine_leads (const struct engine *engine)
 {
     uint32_t count = 0;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
@@ -20,7 +20,7 @@ static uint32_t leads (const struct engine *engine)
     return count;
 }
 
-static void hand_over (struct engine *engine)
+void engine_hand_over (struct engine *engine)
 {
     uint32_t asked = 0;
     failpoint_pass (FAILPOINT_DRAIN_HAND_OVER);
@@ -35,7 +35,7 @@ static void hand_over (struct engine *engine)
     }
 }
 
-static void set_balance (struct engine *engine, bool balance)
+void engine_balance_set (struct engine *engine, bool balance)
 {
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         if (engine->replicas[shard] != NULL)
@@ -55,12 +55,12 @@ void engine_drain_begin (struct engine *engine)
     engine->ready = false;
     engine->drain_until_ms = engine->now_ms + engine->config.limits.drain_ms;
     event_log (EVENT_LOG_INFO, "draining: leaderships are handed over, calls are finished",
-        event_log_u64 ("calls", engine->calls_used), event_log_u64 ("leads", leads (engine)));
+        event_log_u64 ("calls", engine->calls_used), event_log_u64 ("leads", engine_leads (engine)));
     front_stop_accepting (engine->front);
-    set_balance (engine, false);
+    engine_balance_set (engine, false);
 }
 
-static bool alone (const struct engine *engine)
+bool engine_alone (const struct engine *engine)
 {
     for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
         if (node != engine->config.node && transport_link_up (engine->transport, node))
@@ -73,13 +73,13 @@ bool engine_drain_over (struct engine *engine)
 {
     if (engine->now_ms >= engine->drain_until_ms) {
         event_log (EVENT_LOG_WARN, "not everything could be finished in time",
-            event_log_u64 ("calls", engine->calls_used), event_log_u64 ("leads", leads (engine)));
+            event_log_u64 ("calls", engine->calls_used), event_log_u64 ("leads", engine_leads (engine)));
         return true;
     }
-    bool led = leads (engine) > 0 && !alone (engine);
+    bool led = engine_leads (engine) > 0 && !engine_alone (engine);
     if (led && engine->now_ms >= engine->drain_checked_ms + TRANSFER_AGAIN_MS) {
         engine->drain_checked_ms = engine->now_ms;
-        hand_over (engine);
+        engine_hand_over (engine);
     }
     /* As long as this node leads something it serves: others may not know the new leaders yet. */
     engine->refusing = !led;
@@ -104,10 +104,10 @@ void engine_disk_watch (struct engine *engine)
                  : "there is room on the disk again",
             event_log_u64 ("free_bytes", free_bytes), event_log_u64 ("least_bytes", least));
         engine->disk_full = full;
-        set_balance (engine, !full && !engine->disk_slow && !engine->draining);
+        engine_balance_set (engine, !full && !engine->disk_slow && !engine->draining);
     }
     if (full)
-        hand_over (engine);
+        engine_hand_over (engine);
 }
 
 /* A leader whose disk stalls holds up everybody's calls; as a follower it holds up nobody. */
@@ -120,10 +120,10 @@ void engine_slow_disk_watch (struct engine *engine)
         event_log (EVENT_LOG_WARN, slow ? "the disk is slow: leaderships are handed over" : "the disk is quick again",
             event_log_u64 ("waiting_ms", waiting_ms), event_log_u64 ("sync_us", engine->sync_us));
         engine->disk_slow = slow;
-        set_balance (engine, !slow && !engine->disk_full && !engine->draining);
+        engine_balance_set (engine, !slow && !engine->disk_full && !engine->draining);
     }
-    if (slow && !alone (engine))
-        hand_over (engine);
+    if (slow && !engine_alone (engine))
+        engine_hand_over (engine);
 }
 
 /* The log is cut behind the write-back, and only what was written back can leave memory: when that falls behind, new

@@ -25,28 +25,37 @@ static void *write_state (void *argument)
     struct flusher *flusher = &engine->flusher;
     pthread_mutex_lock (&flusher->lock);
     while (!flusher->stop) {
-        if ((flusher->batches_count == 0 && !flusher->sweep) || flusher->done) {
+        bool idle = flusher->batches_count == 0 && !flusher->sweep && !flusher->mend;
+        if (idle || flusher->done) {
             pthread_cond_wait (&flusher->wake, &flusher->lock);
             continue;
         }
         /* What is handed over while this job runs belongs to the next one. */
-        bool sweep = flusher->sweep, round = flusher->batches_count > 0;
+        bool sweep = flusher->sweep, round = flusher->batches_count > 0, mend = flusher->mend && !round;
         flusher->sweep = false;
         pthread_mutex_unlock (&flusher->lock);
         enum status status = STATUS_OK;
+        if (mend) /* the reactor keeps imports away meanwhile: it must not wait for this */
+            status = store_mend_copy (engine->store, &flusher->mended, &flusher->error);
         pthread_mutex_lock (&flusher->disk);
         if (round)
             status = store_state_write (engine->store, flusher->batches, flusher->batches_count, &flusher->error);
         if (status == STATUS_OK && sweep) {
             bool left;
             status = store_state_sweep (engine->store, 16, &left, &flusher->error);
+            if (status == STATUS_DATA_LOSS) {
+                /* What is swept is nobody's; whose state lies beside it is found by the scrubber. */
+                store_state_hold (engine->store);
+                status = STATUS_OK;
+            }
         }
         pthread_mutex_unlock (&flusher->disk);
         pthread_mutex_lock (&flusher->lock);
-        if (!round && status == STATUS_OK)
+        if (!round && !mend && status == STATUS_OK)
             continue; /* nobody waits for a sweep */
         flusher->status = status;
         flusher->done = true;
+        flusher->mend = flusher->mend && !mend;
         uint64_t one = 1;
         ssize_t written = write (flusher->event_fd, &one, sizeof one);
         (void) written;
@@ -86,6 +95,8 @@ void engine_flusher_stop (struct engine *engine)
         flusher->running = false;
         close (flusher->event_fd);
     }
+    store_mend_close (&flusher->mended);
+    store_mend_close (&engine->mend);
     for (size_t i = 0; i < engine->flush_batches_count; i++)
         store_batch_destroy (&engine->flush_batches[i]);
     free (engine->flush_batches);
@@ -100,7 +111,7 @@ static bool begin (struct engine *engine, struct replica *replica, const struct 
 {
     uint64_t term;
     struct raft_configuration members;
-    if (replica->import != NULL || table_write_back_running (replica->table) ||
+    if (replica->import != NULL || replica->damaged || table_write_back_running (replica->table) ||
         !shard_log_point (replica->core, status->applied_index, &term, &members))
         return false;
     if (table_write_back_begin (replica->table, status->applied_index, term) != STATUS_OK)
@@ -151,7 +162,7 @@ static void choose (struct engine *engine)
         struct shard_status status;
         shard_status_get (replica->core, &status);
         bool oldest = too_much && usage.replica == replica->id && usage.shard == shard;
-        if (oldest && status.applied_index == replica->written)
+        if ((oldest || engine->log_damaged) && status.applied_index == replica->written)
             cut_log (engine, replica, replica->written);
         if (status.applied_index <= replica->written)
             continue;
@@ -171,6 +182,10 @@ static void choose (struct engine *engine)
 static void hand_over (struct engine *engine)
 {
     struct flusher *flusher = &engine->flusher;
+    if (engine->mending != MEND_NONE) {
+        engine->flush_again = true;
+        return;
+    }
     failpoint_pass (FAILPOINT_FLUSH_HAND_OVER);
     pthread_mutex_lock (&flusher->lock);
     flusher->batches = engine->flush_batches;
@@ -222,7 +237,8 @@ void engine_flush_step (struct engine *engine)
         copy_slice (engine);
         return;
     }
-    if (engine->flushing_count > 0 || engine->now_ms < engine->flush_checked_ms + CHECK_MS)
+    if (engine->mending != MEND_NONE || engine->flushing_count > 0 ||
+        engine->now_ms < engine->flush_checked_ms + CHECK_MS)
         return;
     engine->flush_checked_ms = engine->now_ms;
     evict (engine);
@@ -239,7 +255,8 @@ static void finish_replica (struct engine *engine, struct replica *replica, cons
     replica->written = store_batch_applied_index (batch);
     struct shard_status status;
     shard_status_get (replica->core, &status);
-    cut_log (engine, replica, status.log_bytes > LOG_BYTES_HOT / 2 ? replica->written : before);
+    bool close = engine->log_damaged || status.log_bytes > LOG_BYTES_HOT / 2;
+    cut_log (engine, replica, close ? replica->written : before);
 }
 
 void engine_flush_completed (struct engine *engine)
@@ -251,21 +268,32 @@ void engine_flush_completed (struct engine *engine)
     pthread_mutex_lock (&flusher->lock);
     bool done = flusher->done;
     bool round = flusher->batches_count > 0;
+    bool mended = done && !round && engine->mending == MEND_COPYING && !flusher->mend;
+    struct store_mend *mend = flusher->mended;
     enum status status = flusher->status;
     flusher->done = false;
+    flusher->mended = NULL;
     flusher->batches_count = 0;
     flusher->batches = NULL;
     pthread_cond_signal (&flusher->wake);
     pthread_mutex_unlock (&flusher->lock);
     if (!done)
         return;
+    if (status == STATUS_DATA_LOSS && round) {
+        /* A compaction met damage, and the database takes nothing more: the round waits for another one. */
+        event_log (EVENT_LOG_WARN, "the state database is damaged", event_log_text ("why", flusher->error.text));
+        engine->flush_again = true;
+        engine_mend_begin (engine);
+        return;
+    }
     if (status != STATUS_OK) {
         engine_state_failed (engine);
         engine_halt (engine, "the state database could not be written: %s", flusher->error.text);
     }
+    if (mended)
+        engine_mend_copied (engine, mend);
     if (!round)
         return;
-    failpoint_pass (FAILPOINT_FLUSH_DONE_BEFORE);
     engine->counters.flushes++;
     for (size_t i = 0; i < engine->flushing_count; i++) {
         struct replica *replica = engine->flushing[i];
@@ -287,4 +315,35 @@ void engine_flush_forget (struct engine *engine, const struct replica *replica)
         if (engine->flushing[i] == replica)
             engine->flushing[i] = NULL;
     }
+}
+
+void engine_flush_mend (struct engine *engine)
+{
+    struct flusher *flusher = &engine->flusher;
+    pthread_mutex_lock (&flusher->lock);
+    flusher->mend = true;
+    pthread_cond_signal (&flusher->wake);
+    pthread_mutex_unlock (&flusher->lock);
+}
+
+void engine_flush_again (struct engine *engine)
+{
+    if (!engine->flush_again)
+        return;
+    engine->flush_again = false;
+    /* What a damaged replica changed last must not stand there alone, as if it were all. */
+    size_t kept = 0;
+    for (size_t i = 0; i < engine->flush_batches_count; i++) {
+        struct store_batch *batch = engine->flush_batches[i];
+        const struct replica *replica = engine_replica (engine, store_batch_shard (batch));
+        if (replica->damaged || replica->generation != store_batch_generation (batch))
+            store_batch_destroy (&batch);
+        else
+            engine->flush_batches[kept++] = batch;
+    }
+    engine->flush_batches_count = kept;
+    if (kept > 0)
+        hand_over (engine);
+    else
+        engine->flushing_count = engine->flush_building = 0;
 }

@@ -131,6 +131,10 @@ struct replica {
     bool read_failed;             /* by a failpoint */
     bool placed;                  /* was told which members its shard should have */
     enum placement_phase placing; /* how far it got as of the last look */
+    bool damaged;                 /* its state is to be filled anew by its leader (engine_quarantine.c) */
+    bool unreadable;              /* a snapshot of it could not be read */
+    bool dead;                    /* its core met the damage itself: it is not stepped any more */
+    uint64_t damaged_ms;          /* when that was found */
     uint64_t transfer_call;       /* token of the call that asked to hand the leadership over, 0: none */
 };
 
@@ -157,12 +161,32 @@ struct flusher {
     struct store_batch **batches;
     size_t batches_count; /* 0: idle */
     bool sweep;
+    bool mend; /* copy what is good, for a new state database */
+    struct store_mend *mended;
     bool done;
     enum status status;
     struct store_error error;
     bool stop;
     bool running;
     int event_fd;
+};
+
+/* Reads what is at rest, one replica's state (or the log) at a time, at a bounded rate. */
+struct scrubber {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of the fields below */
+    pthread_cond_t wake;
+    bool busy;   /* there is a job; the thread clears it */
+    bool begins; /* a pass begins with it */
+    bool log;    /* the log, else a replica's state: */
+    uint32_t shard, generation;
+    uint64_t replica;
+    enum status status;
+    struct store_error error;
+    bool stop;
+    bool running;
+    bool cancel;    /* the job is not wanted any more */
+    uint64_t bytes; /* read since the start */
 };
 
 struct password_job {
@@ -197,6 +221,7 @@ struct engine_counters {
     uint64_t forwarded_out, forwarded_in, replayed, maybe_applied, reads, writes;
     uint64_t turns, batches, batch_us, leader_changes, frames_impostor, wrong_shard, invalid;
     uint64_t flushes, flush_bytes, compactions, evicted_bytes, loops;
+    uint64_t scrub_passes, damages, quarantines;
 };
 
 struct peer_state {
@@ -270,6 +295,18 @@ struct engine {
     struct writer writer;
     struct flusher flusher;
     struct hashers hashers;
+    struct scrubber scrubber;
+    uint32_t scrub_next;                    /* shard; shards + 1: the log */
+    uint64_t scrub_begun_ms, scrub_over_ms; /* of this pass; end of the last whole one, 0: none yet */
+    bool scrub_asked;                       /* its job is at the thread */
+    bool log_damaged;                       /* what is stored of the log is to be written anew and cut */
+    uint64_t log_damaged_turn;              /* ... up to this turn */
+    uint64_t rebuilt;                       /* replicas begun anew since: each has a session of its own */
+    uint32_t quarantined;                   /* replicas that are damaged */
+    enum { MEND_NONE, MEND_COPYING, MEND_COPIED } mending; /* of the state database: no write-back, import, export */
+    struct store_mend *mend;                               /* COPIED */
+    uint64_t mend_copied_ms, handed_ms;
+    bool flush_again; /* a round waits for the new database */
     uint64_t flush_checked_ms;
     uint32_t flush_next_shard;
     uint64_t turn_bytes_flushed; /* log bytes as of the last sweep */
@@ -285,7 +322,7 @@ struct engine {
     uint64_t now_ms, now_us, wall_median_ms, wall_base_ms, wall_checked_ms;
     uint64_t started_ms;
     uint64_t incarnation; /* of this life */
-    uint64_t work; /* messages since load_since_us */
+    uint64_t work;        /* messages since load_since_us */
     uint64_t load_since_us;
     uint32_t load_per_ms;
     uint64_t sync_us; /* of late, smoothed */
@@ -348,6 +385,7 @@ void engine_calls_link_lost (struct engine *engine, uint32_t node);
 /* Answers the calls that were forwarded to a leader which has been replaced since: it may be paused or cut off and never
  * say so itself. Their outcome is unknown; whoever sent them asks the new leader under the same request id. */
 void engine_calls_moved (struct engine *engine);
+void engine_calls_shard_lost (struct engine *engine, uint32_t shard); /* those that its replica here had */
 void engine_client_answer (struct engine *engine, const struct front_client *client, uint64_t client_call,
     const struct answer *answer, uint32_t shard, bool has_shard);
 
@@ -431,6 +469,21 @@ void engine_flusher_stop (struct engine *engine);
 void engine_flush_step (struct engine *engine);
 void engine_flush_completed (struct engine *engine);
 void engine_flush_forget (struct engine *engine, const struct replica *replica); /* its table goes away */
+void engine_flush_mend (struct engine *engine);  /* asks the thread for store_mend_copy */
+void engine_flush_again (struct engine *engine); /* the round that waited for it */
+
+/* engine_quarantine.c: damage in one replica's state, while the node goes on */
+void engine_quarantine (struct engine *engine, struct replica *replica, const char *why);
+void engine_quarantine_step (struct engine *engine); /* once a turn, after the writer */
+void engine_mend_begin (struct engine *engine);      /* nothing, if it is under way */
+void engine_mend_copied (struct engine *engine, struct store_mend *mend);
+
+/* engine_scrub.c */
+WARN_UNUSED enum status engine_scrubber_start (struct engine *engine);
+void engine_scrubber_stop (struct engine *engine);
+void engine_scrub_tick (struct engine *engine); /* about ten times a second */
+bool engine_scrub_idle (
+    struct engine *engine); /* nothing is being read; while the database is mended a job ends early */
 
 /* engine_hashers.c */
 WARN_UNUSED enum status engine_hashers_start (struct engine *engine);
@@ -441,11 +494,18 @@ void engine_hashers_completed (struct engine *engine);
 /* engine_snapshots.c */
 extern const struct shard_snapshot_ops engine_snapshot_ops;
 void engine_replica_bind_state (struct replica *replica);
+void engine_import_end (struct engine *engine, struct replica *replica); /* nothing, where none is open */
 
 /* engine_recover.c */
 bool engine_recover (struct engine *engine, struct engine_error *error);
 void engine_replicas_close (struct engine *engine);
 void engine_state_failed (struct engine *engine); /* the next start mends the state database */
+void engine_state_mended (struct engine *engine);
+/* The next start goes on above it, and above what was kept before: gossip and replicas that start over both count. */
+WARN_UNUSED enum status engine_incarnation_keep (struct engine *engine, uint64_t incarnation);
+/* Makes an empty, suspect replica of a damaged one, under a new session. The writer is idle, nothing of the replica is to
+ * be written. False: the disk or memory refuse. */
+bool engine_replica_start_over (struct engine *engine, struct replica *replica, struct engine_error *error);
 
 /* engine_shape.c: false: error tells what was changed. A folder without a shape is not *pinned. */
 bool engine_shape_check (struct engine *engine, bool *pinned, struct engine_error *error);
@@ -463,6 +523,10 @@ void engine_metrics_close (struct engine *engine);
 
 /* engine_drain.c */
 void engine_drain_begin (struct engine *engine);
+uint32_t engine_leads (const struct engine *engine); /* how many shards */
+void engine_hand_over (struct engine *engine);       /* asks for some of them to be led elsewhere */
+void engine_balance_set (struct engine *engine, bool balance);
+bool engine_alone (const struct engine *engine); /* no other node can be reached */
 bool engine_drain_over (struct engine *engine);
 void engine_disk_watch (struct engine *engine);
 bool engine_serves (const struct engine *engine); /* what /readyz and health.Check say */

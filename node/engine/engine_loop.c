@@ -101,6 +101,7 @@ static void slow_tick (struct engine *engine)
     engine_peers_tick (engine);
     engine_placement_tick (engine);
     engine_replace_tick (engine);
+    engine_scrub_tick (engine);
     note_ready (engine);
     note_refused_keys (engine);
     engine_metrics_publish (engine);
@@ -151,6 +152,7 @@ static void turn (struct engine *engine)
     transport_flush (engine->transport); /* before the batch: the followers write while this node does */
     if (engine_writer_submit (engine))
         transport_flush (engine->transport);
+    engine_quarantine_step (engine);
     note_load (engine);
 }
 

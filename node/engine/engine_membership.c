@@ -70,7 +70,7 @@ static void note (struct engine *engine, const struct gossip_notice *notice)
 static void carry_out (struct engine *engine)
 {
     const struct gossip_output *output = gossip_effects_output (engine->gossip_effects);
-    if (output->persist && store_incarnation_set (engine->store, output->persist_incarnation) != STATUS_OK)
+    if (output->persist && engine_incarnation_keep (engine, output->persist_incarnation) != STATUS_OK)
         engine_halt (engine, "the incarnation cannot be written: check the disk");
     send_messages (engine, output);
     for (size_t i = 0; i < output->notices_count; i++)

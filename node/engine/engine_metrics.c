@@ -82,6 +82,13 @@ static void add_turns (struct page *page, const struct engine *engine)
     metric (page, "disk_slow", "gauge", "1 while leaderships are handed over for a slow disk.", engine->disk_slow);
     metric (page, "memory_full", "gauge", "1 while writes wait for the write-back.", engine->memory_full);
     metric (page, "suspect_replicas", "gauge", "Replicas that may not vote yet.", engine->suspects);
+    metric (page, "quarantined_replicas", "gauge", "Replicas taken out because their state is damaged.",
+        engine->quarantined);
+    metric (page, "quarantines_total", "counter", "Replicas emptied because their state was damaged.", c->quarantines);
+    metric (page, "damages_total", "counter", "Damage met on the disk.", c->damages);
+    metric (page, "scrub_passes_total", "counter", "Passes of the scrubber over all state and log.", c->scrub_passes);
+    metric (page, "scrub_age_ms", "gauge", "Since the last whole pass of the scrubber, or since the start.",
+        engine->now_ms - (engine->scrub_over_ms != 0 ? engine->scrub_over_ms : engine->started_ms));
     metric (page, "impostor_frames_total", "counter", "Frames from exchanged data folders.", c->frames_impostor);
 }
 
@@ -95,6 +102,10 @@ static void add_store (struct page *page, struct engine *engine)
     metric (page, "store_sync_us", "gauge", "Write and sync of the last batch.", stats.sync_us_last);
     metric (page, "store_state_bytes_total", "counter", "Bytes of state files written.", stats.state_bytes);
     metric (page, "store_log_bytes", "gauge", "Log on disk.", usage.bytes);
+    pthread_mutex_lock (&engine->scrubber.lock);
+    uint64_t scrubbed = engine->scrubber.bytes;
+    pthread_mutex_unlock (&engine->scrubber.lock);
+    metric (page, "scrub_bytes_total", "counter", "Bytes that the scrubber has read.", scrubbed);
 }
 
 static void add_links (struct page *page, struct engine *engine)

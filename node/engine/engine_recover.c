@@ -227,6 +227,12 @@ void engine_state_failed (struct engine *engine)
     (void) status; /* the process ends in any case */
 }
 
+void engine_state_mended (struct engine *engine)
+{
+    enum status status = store_file_put (engine->store, MEND_FILE, bytes_of (NULL, 0));
+    (void) status; /* the next start then mends once more */
+}
+
 static bool asked_to_mend (struct engine *engine)
 {
     uint8_t *content = NULL;
@@ -493,6 +499,49 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     }
     free_found (recovery.found, count);
     free (recovery.foreign);
+    return fine;
+}
+
+enum status engine_incarnation_keep (struct engine *engine, uint64_t incarnation)
+{
+    uint64_t kept;
+    enum status status = store_incarnation_get (engine->store, &kept);
+    return status != STATUS_OK || kept >= incarnation ? status : store_incarnation_set (engine->store, incarnation);
+}
+
+static void renew_replica (struct engine *engine, struct replica *replica, struct found *found)
+{
+    replica->table = found->table;
+    found->table = NULL;
+    replica->generation = found->row.generation;
+    replica->persisted = replica->applied = replica->compacted = replica->written = replica->log_bytes_seen = 0;
+    replica->flushed_ms = engine->now_ms;
+    replica->dead = replica->unreadable = replica->read_failed = replica->damaged = replica->placed = false;
+    engine->suspects += !replica->suspect;
+    replica->suspect = true;
+}
+
+bool engine_replica_start_over (struct engine *engine, struct replica *replica, struct engine_error *error)
+{
+    maitre_assert (replica->collecting == 0 && replica->sealed == 0);
+    struct found found = {.row = {.shard = replica->shard, .replica = replica->id}, .suspect = true};
+    uint64_t session = engine->incarnation + ++engine->rebuilt; /* a later start goes on above it */
+    store_log_hard_state (engine->store, replica->shard, replica->id, &found.row.term, &found.row.vote);
+    shard_destroy (&replica->core); /* aborts what is being received */
+    table_destroy (&replica->table);
+    pthread_mutex_lock (&engine->flusher.disk);
+    bool fine = engine_incarnation_keep (engine, session) == STATUS_OK
+                    ? start_over (engine, &found, error)
+                    : engine_fail (error, ENGINE_EXIT_RESOURCES, "the incarnation cannot be written");
+    pthread_mutex_unlock (&engine->flusher.disk);
+    if (fine && load_table (engine, &found) != STATUS_OK)
+        fine = engine_fail (error, ENGINE_EXIT_RESOURCES, "its new state cannot be opened");
+    if (fine) {
+        renew_replica (engine, replica, &found);
+        fine = open_core (engine, replica, &found, session, error);
+    }
+    table_destroy (&found.table);
+    free (found.config);
     return fine;
 }
 

@@ -10,6 +10,8 @@ struct replica *engine_replica (struct engine *engine, uint32_t shard)
 
 void engine_step (struct engine *engine, struct replica *replica, struct shard_event *event)
 {
+    if (replica->dead)
+        return;
     event->now_ms = engine->now_ms;
     event->wall_median_ms = engine->wall_median_ms;
     replica->stepped = true;
@@ -231,10 +233,16 @@ static void end_turn (struct engine *engine, struct replica *replica)
     shard_turn_end (replica->core, engine->now_ms, engine->wall_median_ms, &effects);
     if (effects.applied_changed)
         failpoint_pass (FAILPOINT_APPLY_AFTER);
-    if (effects.fatal && state_failed (&replica->state))
-        engine_state_failed (engine);
+    if (effects.fatal && (table_damaged (replica->table) || replica->read_failed)) {
+        replica->dead = true; /* nothing of this turn leaves the node */
+        replica->deadline_ms = UINT64_MAX;
+        engine_quarantine (engine, replica, effects.fatal_reason);
+        return;
+    }
     if (effects.fatal)
         engine_halt (engine, "shard %u: %s", replica->shard, effects.fatal_reason);
+    if (replica->unreadable)
+        engine_quarantine (engine, replica, "a snapshot of its state cannot be read");
     note_suspect (engine, replica, &effects); /* before anybody hears of it: who forgets it again could vote (R12) */
     carry_out_sends (engine, replica, &effects);
     carry_out_persist (engine, replica, &effects);

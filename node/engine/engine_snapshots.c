@@ -54,6 +54,7 @@ void engine_replica_bind_state (struct replica *replica)
 #define INCOMING_BYTES_MAX (STORE_CHUNK_BYTES_MAX + STATE_VALUE_BYTES_MAX + 4096)
 
 struct outgoing {
+    struct replica *replica;
     struct store_snapshot *snapshot;
     struct bytes chunk; /* the store's */
     size_t sent;        /* of its length and bytes */
@@ -64,6 +65,8 @@ static bool open_snapshot (void *context, uint32_t shard, uint64_t *index, uint6
 {
     struct engine *engine = context;
     struct replica *replica = engine_replica (engine, shard);
+    if (engine->mending != MEND_NONE)
+        return false; /* it is asked for again */
     struct outgoing *outgoing = calloc (1, sizeof *outgoing);
     maitre_assert (outgoing != NULL);
     enum status status =
@@ -81,17 +84,21 @@ static bool open_snapshot (void *context, uint32_t shard, uint64_t *index, uint6
 
 static bool next_chunk (void *context, void *snapshot, uint8_t *out, size_t size, size_t *len, bool *last)
 {
-    (void) context;
+    const struct engine *engine = context;
     struct outgoing *outgoing = snapshot;
     *len = 0;
+    if (engine->mending == MEND_COPIED)
+        return false; /* the database under it goes away */
     if (failpoint (FAILPOINT_SNAPSHOT_READ_BEFORE))
         return false;
     while (*len < size) {
         if (!outgoing->open) {
             if (outgoing->last)
                 break;
-            if (store_snapshot_next (outgoing->snapshot, &outgoing->chunk, &outgoing->last) != STATUS_OK)
+            if (store_snapshot_next (outgoing->snapshot, &outgoing->chunk, &outgoing->last) != STATUS_OK) {
+                outgoing->replica->unreadable = true;
                 return false;
+            }
             outgoing->open = true;
             outgoing->sent = 0;
         }
@@ -131,6 +138,8 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
     struct store_error error;
     maitre_assert (replica->id == id && replica->import == NULL);
     replica->incoming_len = 0;
+    if (engine->mending != MEND_NONE)
+        return true; /* its first chunk is refused, and it comes again */
     if (failpoint (FAILPOINT_SNAPSHOT_BEGIN_BEFORE))
         return false;
     pthread_mutex_lock (&engine->flusher.disk);
@@ -168,6 +177,8 @@ static enum status take_chunk (void *context, uint32_t shard, struct bytes data)
 {
     struct engine *engine = context;
     struct replica *replica = engine_replica (engine, shard);
+    if (replica->import == NULL || engine->mending != MEND_NONE)
+        return STATUS_INVALID_ARGUMENT;
     if (replica->incoming == NULL) {
         replica->incoming = malloc (INCOMING_BYTES_MAX + LENGTH_BYTES);
         maitre_assert (replica->incoming != NULL);
@@ -192,7 +203,7 @@ static enum status take_chunk (void *context, uint32_t shard, struct bytes data)
     return STATUS_OK;
 }
 
-static void end_import (struct engine *engine, struct replica *replica)
+void engine_import_end (struct engine *engine, struct replica *replica)
 {
     pthread_mutex_lock (&engine->flusher.disk);
     store_import_close (&replica->import);
@@ -205,7 +216,7 @@ static void end_import (struct engine *engine, struct replica *replica)
 static void abort_import (void *context, uint32_t shard)
 {
     struct engine *engine = context;
-    end_import (engine, engine_replica (engine, shard));
+    engine_import_end (engine, engine_replica (engine, shard));
 }
 
 /* The generation, the cut of the log and the configuration in one batch of their own. The writer is idle meanwhile, and
@@ -245,7 +256,8 @@ static bool finish_import (
                              : store_import_finish (replica->import, &generation, &error);
     pthread_mutex_unlock (&engine->flusher.disk);
     bool installed = status == STATUS_OK && install (engine, replica, generation, index, term, members);
-    end_import (engine, replica); /* only now: until the install is committed a sweep must leave the generation alone */
+    engine_import_end (
+        engine, replica); /* only now: until the install is committed a sweep must leave the generation alone */
     if (!installed)
         return false;
     struct table *table = table_new (engine->store, &engine->budget, shard, replica->id, generation, false);

@@ -48,9 +48,10 @@ struct snapshot_ack;
 #define SHARD_SCRATCH_BYTES (4 * 1024 * 1024)
 
 /* Where snapshots come from. In the engine a RocksDB snapshot, in test/sim a copy of the map. Calls never block for
- * long: one chunk at a time. Where a bool is returned, false says that the disk failed. */
+ * long: one chunk at a time. Where begin and finish return false the disk failed. */
 struct shard_snapshot_ops {
-    /* Freezes a state that contains everything applied up to *index (whose entry had *term) and nothing later: the last
+    /* open, next: false: the state cannot be read now; the transfer is given up and begun again later.
+     * Freezes a state that contains everything applied up to *index (whose entry had *term) and nothing later: the last
      * written-back one will do, as long as the log was not compacted beyond it. */
     bool (*open) (void *context, uint32_t shard, uint64_t *index, uint64_t *term, void **snapshot);
     /* Fills up to `size` bytes; *last is true with the final chunk (which may be empty). */

@@ -67,6 +67,7 @@ struct snapshot_out {
     uint64_t acked, next;
     unsigned repeats; /* acknowledgements since the last progress that ask for `acked` */
     bool read_last;
+    bool broken; /* the state could not be read: it ends with the next turn, and Raft asks again after a while */
     uint64_t progress_ms, sent_ms;
     struct snapshot_out_chunk window[SNAPSHOT_WINDOW_CHUNKS];
 };

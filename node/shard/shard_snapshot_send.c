@@ -95,7 +95,7 @@ static void out_fill (struct shard *self, struct snapshot_out *out)
     uint64_t window = out->acked == 0 ? 1 : SNAPSHOT_WINDOW_CHUNKS;
     while (!out->read_last && out->next < out->acked + window) {
         if (!chunk_read (self, out)) {
-            shard_fail (self, "the state could not be read for a snapshot");
+            out->broken = true;
             return;
         }
         chunk_emit (self, out, out->next++);
@@ -112,18 +112,18 @@ void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
         out_close (self, out);
     uint64_t index = 0, term = 0;
     void *source = NULL;
-    if (!self->snapshot_ops->open (self->snapshot_context, self->shard, &index, &term, &source)) {
-        shard_fail (self, "the state could not be opened for a snapshot");
-        return;
-    }
+    bool opened = self->snapshot_ops->open (self->snapshot_context, self->shard, &index, &term, &source);
     self->sending++;
     *out = (struct snapshot_out){.replica = replica,
         .node = node,
         .id = ++self->snapshot_counter,
         .source = source,
+        .broken = !opened,
         .index = index,
         .index_term = term,
         .progress_ms = self->now_ms};
+    if (!opened)
+        return;
     bool known = raft_configuration_at (self->raft, index, &out->members);
     if (PLANTED (R7_SNAPSHOT_UNCOMMITTED))
         out->members = *raft_configuration (self->raft);
@@ -133,7 +133,7 @@ void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
 
 static void out_pump (struct shard *self, struct snapshot_out *out)
 {
-    if (self->now_ms >= out->progress_ms + SNAPSHOT_ABANDON_MS) {
+    if (out->broken || self->now_ms >= out->progress_ms + SNAPSHOT_ABANDON_MS) {
         out_end (self, out, false);
         return;
     }

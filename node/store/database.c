@@ -7,7 +7,9 @@
 
 enum status database_fail (struct store_error *error, const char *what, char *text)
 {
-    bool corrupt = strncmp (text, "Corruption", strlen ("Corruption")) == 0;
+    /* What was there and cannot be read any more is lost, whether a checksum or the disk says so. */
+    bool corrupt = strncmp (text, "Corruption", strlen ("Corruption")) == 0 ||
+                   strstr (text, "Input/output error") != NULL || strstr (text, "No such file") != NULL;
     enum status status = corrupt ? STATUS_DATA_LOSS : STATUS_INTERNAL;
     store_fail (error, status, "%s: %s", what, text);
     rocksdb_free (text);
@@ -84,10 +86,11 @@ static void set_table (struct database *database, size_t cache_bytes, size_t blo
 }
 
 static enum status open_database (
-    struct database *database, const char *dir, const char *what, struct store_error *error)
+    const struct store *store, struct database *database, const char *dir, const char *what, struct store_error *error)
 {
     char *failed = NULL;
-    database->db = rocksdb_open (database->options, dir, &failed);
+    database->db = store->folder.read_only ? rocksdb_open_for_read_only (database->options, dir, 0, &failed)
+                                           : rocksdb_open (database->options, dir, &failed);
     if (failed == NULL)
         return STATUS_OK;
     database->db = NULL;
@@ -106,13 +109,14 @@ enum status database_open_log (struct store *store, bool create, struct store_er
     rocksdb_options_set_write_buffer_size (log->options, memtable);
     rocksdb_options_set_max_write_buffer_number (log->options, 4);
     /* kAbsoluteConsistency: a torn tail was cut already, so whatever it still finds is damage. */
-    rocksdb_options_set_wal_recovery_mode (log->options, rocksdb_absolute_consistency_recovery);
+    rocksdb_options_set_wal_recovery_mode (
+        log->options, store->wal_torn ? rocksdb_point_in_time_recovery : rocksdb_absolute_consistency_recovery);
     rocksdb_options_set_compression (log->options, rocksdb_no_compression);
     rocksdb_options_set_level0_file_num_compaction_trigger (log->options, 4);
     set_table (log, 4 * MIB, 64 * 1024, false);
     rocksdb_readoptions_set_fill_cache (log->read, 0);
     rocksdb_writeoptions_set_sync (log->write, 1);
-    return open_database (log, store->log_dir, "log database", error);
+    return open_database (store, log, store->log_dir, "log database", error);
 }
 
 enum status database_open_state (struct store *store, bool create, struct store_error *error)
@@ -132,7 +136,7 @@ enum status database_open_state (struct store *store, bool create, struct store_
         rocksdb_options_set_ratelimiter (state->options, state->limiter);
     }
     rocksdb_writeoptions_disable_WAL (state->write, 1);
-    return open_database (state, store->state_dir, "state database", error);
+    return open_database (store, state, store->state_dir, "state database", error);
 }
 
 void database_close (struct database *database)

@@ -73,6 +73,8 @@ static enum status check_format (struct folder *folder, struct store_error *erro
     uint8_t *data;
     size_t len;
     enum status status = small_file_read (folder->dir, "FORMAT", 64, &data, &len);
+    if (status == STATUS_NOT_FOUND && folder->read_only)
+        return store_fail (error, STATUS_DATA_LOSS, "%s has no FORMAT", folder->dir);
     if (status == STATUS_NOT_FOUND) {
         if (small_file_exists (folder->dir, "IDENTITY") || small_file_exists (folder->dir, "log"))
             return store_fail (error, STATUS_FAILED_PRECONDITION,
@@ -131,6 +133,8 @@ static enum status check_identity (
     uint8_t *data;
     size_t len;
     enum status status = small_file_read (folder->dir, "IDENTITY", 511, &data, &len);
+    if (status == STATUS_NOT_FOUND && folder->read_only)
+        return store_fail (error, STATUS_DATA_LOSS, "%s has no IDENTITY", folder->dir);
     if (status == STATUS_NOT_FOUND) {
         if (small_file_exists (folder->dir, "log") || small_file_exists (folder->dir, "state"))
             return store_fail (error, STATUS_FAILED_PRECONDITION,
@@ -145,6 +149,8 @@ static enum status check_identity (
     free (data);
     if (!parsed)
         return store_fail (error, STATUS_DATA_LOSS, "%s/IDENTITY is damaged", folder->dir);
+    if (folder->read_only)
+        return STATUS_OK;
     if (!id_equal (&folder->identity.cluster, &options->cluster)) {
         char theirs[ID_TEXT_LEN + 1], ours[ID_TEXT_LEN + 1];
         id_format (&folder->identity.cluster, theirs);
@@ -179,8 +185,11 @@ static enum status read_suspect (struct folder *folder, struct store_error *erro
 static enum status open_mark (struct folder *folder, struct store_error *error)
 {
     char *path = small_file_path (folder->dir, "MARK");
-    folder->mark_fd = path == NULL ? -1 : open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int flags = folder->read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC;
+    folder->mark_fd = path == NULL ? -1 : open (path, flags, 0600);
     free (path);
+    if (folder->mark_fd < 0 && folder->read_only)
+        return STATUS_OK; /* a hint that is not there */
     if (folder->mark_fd < 0)
         return store_fail (error, STATUS_INTERNAL, "cannot open %s/MARK: %s", folder->dir, strerror (errno));
     uint8_t raw[MARK_BYTES];
@@ -210,6 +219,24 @@ enum status folder_open (
     if (status != STATUS_OK)
         folder_close (folder);
     return status;
+}
+
+enum status folder_inspect (struct folder *folder, const char *dir, struct store_error *error)
+{
+    *folder = (struct folder){.dir = strdup (dir), .lock_fd = -1, .mark_fd = -1, .read_only = true};
+    char *path = folder->dir == NULL ? NULL : small_file_path (dir, "LOCK");
+    if (path == NULL)
+        return store_fail (error, STATUS_INTERNAL, "out of memory");
+    folder->lock_fd = open (path, O_RDONLY | O_CLOEXEC);
+    free (path);
+    if (folder->lock_fd >= 0 && flock (folder->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return store_fail (error, STATUS_FAILED_PRECONDITION, "a node runs on %s: stop it first", dir);
+    enum status status = check_format (folder, error);
+    if (status == STATUS_OK)
+        status = check_identity (folder, NULL, error);
+    if (status == STATUS_OK)
+        status = read_suspect (folder, error);
+    return status == STATUS_OK ? open_mark (folder, error) : status;
 }
 
 enum status folder_set_ready (struct folder *folder, bool ready, bool new_storage_id, struct store_error *error)

@@ -19,6 +19,7 @@ struct folder {
     int lock_fd, mark_fd;
     struct store_identity identity;
     bool ready;
+    bool read_only;      /* folder_inspect: nothing is ever written */
     atomic_bool suspect; /* the writer thread may set it while others look */
     char reason[256];
     uint64_t mark; /* last turn known to be synced, 0 when unknown */
@@ -27,6 +28,10 @@ struct folder {
 /* Locks, checks format and identity (makes both in a new folder), reads the marks. The statuses of store_open. */
 WARN_UNUSED enum status folder_open (
     struct folder *folder, const char *dir, const struct store_options *options, struct store_error *error);
+
+/* Locks and reads what there is, and changes nothing. FAILED_PRECONDITION: a node runs on it, or a newer format. DATA_LOSS:
+ * FORMAT or IDENTITY is missing or damaged. Close it in any case. */
+WARN_UNUSED enum status folder_inspect (struct folder *folder, const char *dir, struct store_error *error);
 
 /* Sets log/ and state/ aside into damaged-N/ where they exist. INTERNAL. */
 WARN_UNUSED enum status folder_set_aside (struct folder *folder, struct store_error *error);

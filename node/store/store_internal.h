@@ -38,6 +38,7 @@ struct store {
     pthread_mutex_t sweeping; /* no import begins while a sweep looks for garbage */
     struct registry registry;
     bool recovered;
+    bool wal_torn;                  /* store_verify.c: read up to the torn end */
     uint64_t turn_first, turn_last; /* turns in the log: [first, last]; first = last + 1 when it is empty */
     uint32_t *turn_bytes;           /* ring of the packed bytes of those, by turn */
     size_t turn_room;

@@ -104,6 +104,22 @@ struct store_recovery {
 WARN_UNUSED enum status store_log_recover (
     struct store *store, const struct store_recovery *recovery, struct store_error *error);
 
+/* Reads about bytes_max of the stored turns from *turn on (0: the oldest) and checks their checksums; *over with the end.
+ * Any thread, one at a time, after recovery. DATA_LOSS, INTERNAL: error tells. */
+WARN_UNUSED enum status store_log_scrub (
+    struct store *store, uint64_t *turn, size_t bytes_max, uint64_t *bytes, bool *over, struct store_error *error);
+
+/* Reads the write-ahead files while they are written: DATA_LOSS when something synced rotted. What they hold is in
+ * memory still: store_log_renew repairs it. Any thread. */
+WARN_UNUSED enum status store_log_scrub_files (struct store *store, struct store_error *error);
+
+/* Writes what is in memory into a new sorted file; the write-ahead files of before go away. Any thread. DATA_LOSS,
+ * INTERNAL. */
+WARN_UNUSED enum status store_log_renew (struct store *store, struct store_error *error);
+
+/* Term and vote of one replica as they are synced; zeros when there are none. Any thread. */
+void store_log_hard_state (struct store *store, uint32_t shard, uint64_t replica, uint64_t *term, uint64_t *vote);
+
 struct store_log_usage {
     uint64_t turn_first, turn_last; /* turns in the log */
     uint64_t bytes;                 /* packed bytes of those */

@@ -70,13 +70,27 @@ enum status store_state_verify (struct store *store, uint32_t shard, uint64_t re
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
+/* What of one replica is to be kept. */
+struct target {
+    uint32_t shard, generation;
+    uint64_t replica;
+    bool damaged;
+};
+
+struct store_mend {
+    struct store *store;
+    struct target *targets;
+    size_t count, copied;
+    struct sst sst;
+};
+
 static enum status copy_data (
-    struct sst *sst, const struct registry_record *record, struct store_cursor *cursor, struct store_error *error)
+    struct sst *sst, const struct target *target, struct store_cursor *cursor, struct store_error *error)
 {
     struct state_key full;
     struct bytes key, value;
     enum status status;
-    state_key_head (&full, record->shard, record->replica, record->generation, STATE_KEY_KIND_DATA);
+    state_key_head (&full, target->shard, target->replica, target->generation, STATE_KEY_KIND_DATA);
     while ((status = store_cursor_next (cursor, &key, &value)) == STATUS_OK) {
         bool fits = state_key_set (&full, key);
         maitre_assert (fits);
@@ -86,48 +100,99 @@ static enum status copy_data (
     }
     return status == STATUS_NOT_FOUND
                ? STATUS_OK
-               : store_fail (error, status, "the state of shard %u cannot be read twice", record->shard);
+               : store_fail (error, status, "the state of shard %u cannot be read twice", target->shard);
 }
 
-static enum status copy_replica (
-    struct sst *sst, const struct registry_record *record, size_t *copied, struct store_error *error)
+static enum status copy_replica (struct store_mend *mend, struct target *target, struct store_error *error)
 {
-    struct store *store = sst->store;
+    struct store *store = mend->store;
+    struct sst *sst = &mend->sst;
     uint64_t index, term;
-    enum status status = store_state_verify (store, record->shard, record->replica, record->generation);
-    if (status == STATUS_DATA_LOSS)
+    enum status status = store_state_verify (store, target->shard, target->replica, target->generation);
+    target->damaged = status == STATUS_DATA_LOSS;
+    if (target->damaged)
         return STATUS_OK; /* left behind */
     if (status == STATUS_OK)
-        status = store_state_applied (store, record->shard, record->replica, record->generation, &index, &term);
+        status = store_state_applied (store, target->shard, target->replica, target->generation, &index, &term);
     if (status != STATUS_OK)
-        return store_fail (error, status, "the state of shard %u cannot be read", record->shard);
+        return store_fail (error, status, "the state of shard %u cannot be read", target->shard);
     if (index == 0)
         return STATUS_OK; /* nothing was ever written back */
     struct store_cursor *cursor;
-    (*copied)++;
-    status = sst_put_applied (sst, record->shard, record->replica, record->generation, index, term, error);
+    mend->copied++;
+    status = sst_put_applied (sst, target->shard, target->replica, target->generation, index, term, error);
     if (status == STATUS_OK)
-        status = store_cursor_open (store, record->shard, record->replica, record->generation, (struct bytes){0},
+        status = store_cursor_open (store, target->shard, target->replica, target->generation, (struct bytes){0},
             (struct bytes){0}, false, &cursor);
     if (status != STATUS_OK)
         return status;
-    status = copy_data (sst, record, cursor, error);
+    status = copy_data (sst, target, cursor, error);
     store_cursor_close (&cursor);
     return status;
 }
 
-/* From here on a crash finds the old database under its other name. */
-static enum status exchange (struct sst *sst, size_t copied, struct store_error *error)
+static enum status choose_targets (struct store_mend *mend)
 {
-    struct store *store = sst->store;
+    struct store *store = mend->store;
+    pthread_mutex_lock (&store->lock);
+    mend->targets = calloc (store->registry.count + 1, sizeof *mend->targets);
+    for (size_t i = 0; mend->targets != NULL && i < store->registry.count; i++) {
+        const struct registry_record *record = store->registry.records[i];
+        if (!record->removed)
+            mend->targets[mend->count++] =
+                (struct target){.shard = record->shard, .replica = record->replica, .generation = record->generation};
+    }
+    pthread_mutex_unlock (&store->lock);
+    return mend->targets == NULL ? STATUS_INTERNAL : STATUS_OK;
+}
+
+enum status store_mend_copy (struct store *store, struct store_mend **out, struct store_error *error)
+{
+    maitre_assert (store->recovered);
+    struct store_mend *mend = calloc (1, sizeof *mend);
+    if (mend == NULL)
+        return store_fail (error, STATUS_INTERNAL, "out of memory");
+    mend->store = store;
+    enum status status = sst_open (&mend->sst, store, error);
+    if (status == STATUS_OK && choose_targets (mend) != STATUS_OK)
+        status = store_fail (error, STATUS_INTERNAL, "out of memory");
+    for (size_t i = 0; i < mend->count && status == STATUS_OK; i++)
+        status = copy_replica (mend, &mend->targets[i], error);
+    if (status == STATUS_OK && mend->copied > 0)
+        status = sst_finish (&mend->sst, error);
+    if (status != STATUS_OK)
+        store_mend_close (&mend);
+    *out = mend;
+    return status;
+}
+
+bool store_mend_damaged (const struct store_mend *mend, uint32_t shard, uint64_t replica)
+{
+    for (size_t i = 0; i < mend->count; i++) {
+        if (mend->targets[i].shard == shard && mend->targets[i].replica == replica)
+            return mend->targets[i].damaged;
+    }
+    return false;
+}
+
+bool store_mend_may_exchange (const struct store_mend *mend)
+{
+    return atomic_load (&mend->store->readers) == 0;
+}
+
+/* From here on a crash finds the old database under its other name. */
+enum status store_mend_exchange (struct store_mend *mend, struct store_error *error)
+{
+    struct store *store = mend->store;
+    maitre_assert (store_mend_may_exchange (mend));
     database_close (&store->state);
     if (!rename_folder (&store->folder, "state", OLD))
         return store_fail (error, STATUS_INTERNAL, "%s cannot be set aside: %s", store->state_dir, strerror (errno));
     enum status status = failpoint (FAILPOINT_MEND_ASIDE)
                              ? store_fail (error, STATUS_INTERNAL, "a new state database cannot be made")
                              : database_open_state (store, true, error);
-    if (status == STATUS_OK && copied > 0)
-        status = sst_ingest (sst, error);
+    if (status == STATUS_OK && mend->copied > 0)
+        status = sst_ingest (&mend->sst, error);
     if (status == STATUS_OK && failpoint (FAILPOINT_MEND_FILLED))
         status = store_fail (error, STATUS_INTERNAL, "%s cannot be replaced", store->state_dir);
     if (status == STATUS_OK && !rename_folder (&store->folder, OLD, GONE))
@@ -138,23 +203,23 @@ static enum status exchange (struct sst *sst, size_t copied, struct store_error 
     return status;
 }
 
+void store_mend_close (struct store_mend **mend_at)
+{
+    struct store_mend *mend = *mend_at;
+    if (mend == NULL)
+        return;
+    sst_close (&mend->sst);
+    free (mend->targets);
+    free (mend);
+    *mend_at = NULL;
+}
+
 enum status store_state_mend (struct store *store, struct store_error *error)
 {
-    maitre_assert (store->recovered && atomic_load (&store->readers) == 0);
-    struct sst sst;
-    size_t copied = 0;
-    enum status status = sst_open (&sst, store, error);
-    if (status == STATUS_OK && failpoint (FAILPOINT_MEND_COPY))
-        status = store_fail (error, STATUS_INTERNAL, "the new state cannot be written");
-    for (size_t i = 0; i < store->registry.count && status == STATUS_OK; i++) {
-        const struct registry_record *record = store->registry.records[i];
-        if (!record->removed)
-            status = copy_replica (&sst, record, &copied, error);
-    }
-    if (status == STATUS_OK && copied > 0)
-        status = sst_finish (&sst, error);
+    struct store_mend *mend;
+    enum status status = store_mend_copy (store, &mend, error);
     if (status == STATUS_OK)
-        status = exchange (&sst, copied, error);
-    sst_close (&sst);
+        status = store_mend_exchange (mend, error);
+    store_mend_close (&mend);
     return status;
 }

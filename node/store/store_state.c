@@ -81,6 +81,9 @@ enum status store_state_read (struct store *store, const struct state_key *key, 
 {
     char *failed = NULL;
     struct store_error error;
+    *value = NULL;
+    if (store->state.db == NULL) /* store_verify.c: it does not open */
+        return STATUS_DATA_LOSS;
     *value = (uint8_t *) rocksdb_get (
         store->state.db, store->state.read, (const char *) key->data, key->len, value_len, &failed);
     if (failed != NULL)

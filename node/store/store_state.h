@@ -18,6 +18,7 @@
 #define MAITRED_NODE_STORE_STORE_STATE_H
 
 #include "node/store/store.h"
+#include "node/services/state.h"
 #include "node/store/store_batch.h"
 
 #define STORE_CHUNK_BYTES_MAX (256 * 1024)
@@ -60,10 +61,42 @@ WARN_UNUSED enum status store_state_fresh (
 /* Reads all of one generation. DATA_LOSS when something of it is damaged; INTERNAL; RESOURCE_EXHAUSTED. */
 WARN_UNUSED enum status store_state_verify (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation);
 
+/* Where the reading of a generation goes on; all zero: at its beginning. */
+struct store_scrub_place {
+    bool begun;
+    size_t key_len;
+    uint8_t key[STATE_KEY_BYTES_MAX];
+};
+
+/* Reads about bytes_max of a generation from *place on, past the caches as far as RocksDB lets it, and moves *place;
+ * *over with the end. *bytes gets what was read. Any thread, one at a time. DATA_LOSS, INTERNAL (the disk): error tells;
+ * of a generation that is not live any more neither means anything. */
+WARN_UNUSED enum status store_state_scrub (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation,
+    struct store_scrub_place *place, size_t bytes_max, uint64_t *bytes, bool *over, struct store_error *error);
+
+/* Tells the system to forget its copies of the state files, so that the next reading meets the disk. Any thread. */
+void store_state_cool (struct store *store);
+
+/* Damage was met: no more compaction, for the first one that met it would stop the database for all shards; the next
+ * start makes it anew (store_state_mend). Any thread. */
+void store_state_hold (struct store *store);
+
 /* Makes the state database anew from the live generations that can be read; the others are empty then, applied index 0.
  * A crash in between leaves the old one. After recovery, before any other thread; no cursor, snapshot or import is open.
  * INTERNAL: the disk refused; the store is then good for nothing but store_close. */
 WARN_UNUSED enum status store_state_mend (struct store *store, struct store_error *error);
+
+/* The same while the node runs, in two steps. Copy: flush thread; no write-back, import, install or sweep until the
+ * exchange or the close; reading goes on. INTERNAL: the disk refuses (no room, for example): nothing was changed.
+ * Exchange: no other call of this header may be under way, and no cursor, snapshot or import be open (asserted by
+ * may_exchange): the reactor's thread, with the others kept away; blocks for some 100 ms. A replica that is `damaged` has no
+ * state then. INTERNAL: end the process; a start finds the old database. */
+struct store_mend;
+WARN_UNUSED enum status store_mend_copy (struct store *store, struct store_mend **mend, struct store_error *error);
+bool store_mend_damaged (const struct store_mend *mend, uint32_t shard, uint64_t replica);
+bool store_mend_may_exchange (const struct store_mend *mend);
+WARN_UNUSED enum status store_mend_exchange (struct store_mend *mend, struct store_error *error);
+void store_mend_close (struct store_mend **mend);
 
 /* ---- export: the replica's last written-back cut, in chunks ---- */
 

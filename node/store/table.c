@@ -116,7 +116,7 @@ static struct tree_entry *load (struct table *table, struct bytes key)
     if (status == STATUS_NOT_FOUND)
         return table_remember (table, key, (struct bytes){0}, false);
     if (status != STATUS_OK) {
-        table->failed = true;
+        table->failed = table->damaged = true;
         return NULL;
     }
     struct tree_entry *entry = table_remember (table, key, bytes_of (value, value_len), true);
@@ -243,6 +243,11 @@ bool table_complete (const struct table *table)
 bool table_failed (const struct table *table)
 {
     return table->failed;
+}
+
+bool table_damaged (const struct table *table)
+{
+    return table->damaged;
 }
 
 size_t table_count (const struct table *table)

@@ -44,6 +44,7 @@ struct state *table_state (struct table *table);
 
 bool table_complete (const struct table *table);
 bool table_failed (const struct table *table);
+bool table_damaged (const struct table *table); /* failed, and it was the store that could not be read, not memory */
 size_t table_count (const struct table *table); /* entries in memory, tombstones included */
 size_t table_bytes (const struct table *table);
 size_t table_dirty_bytes (const struct table *table);     /* keys and values changed since the last begin */

@@ -27,6 +27,7 @@ struct table {
     struct tree *tree;
     struct state state;
     bool complete, failed;
+    bool damaged;                             /* failed, because the store could not be read */
     uint32_t epoch;                           /* of entries that change now */
     uint32_t durable;                         /* copied entries of this epoch or an earlier one are clean */
     struct table_list dirty, pending, graves; /* graves: copied tombstones, which leave once they are durable */

@@ -91,7 +91,7 @@ static bool fill (struct table *table, struct store_cursor *cursor, size_t n, st
             return true;
         }
         if (status != STATUS_OK) {
-            table->failed = true;
+            table->failed = table->damaged = true;
             return false;
         }
         struct tree_entry *entry = tree_find (table->tree, key);
