@@ -272,7 +272,7 @@ void shard_calls_applied (struct shard *self, uint64_t index, uint64_t term, con
             return;
         self->proposed_first = (self->proposed_first + 1) % self->proposed_size;
         self->proposed_count--;
-        if (first->index == index && (first->term == term || PLANTED (X1_REPLY_OF_ANOTHER)))
+        if (first->index == index && first->term == term)
             reply_copy (self, first->token, reply);
         else /* another entry committed in its place: it never will */
             refuse_not_leader (self, first->token);
@@ -304,7 +304,7 @@ void shard_calls_read_result (struct shard *self, const struct raft_read_result 
         refuse_not_leader (self, token);
         return;
     }
-    if (self->applied >= result->index || PLANTED (R6_READ_AHEAD_OF_STATE)) {
+    if (self->applied >= result->index) {
         read_serve (self, waiting);
         return;
     }
@@ -366,7 +366,7 @@ void shard_calls_expire (struct shard *self)
 
 void shard_calls_leadership_lost (struct shard *self)
 {
-    for (; self->proposed_count > 0; self->proposed_count--) {
+    for (; self->proposed_count > 0 && !PLANTED (X1_REPLY_OF_ANOTHER); self->proposed_count--) {
         uint64_t token = self->proposed[self->proposed_first].token;
         self->proposed_first = (self->proposed_first + 1) % self->proposed_size;
         reply_refuse (self, token, STATUS_UNAVAILABLE, "LEADER_LOST",

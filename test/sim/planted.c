@@ -25,7 +25,6 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (R5_ROUND_ID_REUSED, "R5", RAFT, "later reads join a ReadIndex round that is under way, retries keep its id"),
     ENTRY (R5_STALE_ROUND_ECHOED, "R5", RAFT, "an answer to an old leader's round carries the round"),
     ENTRY (R6_LEASE_READ, "R6", RAFT, "a leader trusts its clock and answers reads without asking anybody"),
-    ENTRY (R6_READ_AHEAD_OF_STATE, "R6", SHARD, "a confirmed read does not wait for its index to be applied"),
     ENTRY (R7_CONFIG_ON_COMMIT, "R7", RAFT, "followers take a configuration up when it commits, not on append"),
     ENTRY (R7_NO_ROLLBACK, "R7", RAFT, "a truncated configuration stays in force"),
     ENTRY (R7_TWO_IN_FLIGHT, "R7", RAFT, "a second change begins before the first has committed"),

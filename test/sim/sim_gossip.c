@@ -283,6 +283,11 @@ static struct result run_seed (uint64_t seed, bool trace)
     check_hints (&world);
     check_calm (&world);
     check_detection (&world);
+    wait_until_converged (&world, "before standing still");
+    sim_run (&world, 30000); /* local health recovers */
+    sim_gossip_stall (&world);
+    wait_until_converged (&world, "after standing still");
+    sim_gossip_flood (&world);
     struct result result = {.hash = world.hash,
         .packets = world.packets_sent,
         .deaths = world.deaths,

@@ -14,7 +14,7 @@
 #include "node/gossip/gossip.h"
 
 #define SIM_NODES_MAX 32
-#define SIM_BELIEFS_MAX 256
+#define SIM_BELIEFS_MAX 8192
 #define SIM_SHARDS 40
 
 struct sim_belief {
@@ -67,9 +67,11 @@ struct sim_world {
     bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* [from][to] */
     bool link_hints;                        /* a killed process breaks its connections audibly */
     /* the oracle */
-    bool calm;       /* rule 4 holds now */
-    uint64_t hash;   /* of everything that happened */
-    uint64_t deaths; /* DEAD notices about running members */
+    bool calm;                      /* rule 4 holds now */
+    bool flooded;                   /* tables are full of strangers */
+    const struct sim_node *stalled; /* stands still: it may be taken for dead, and only it */
+    uint64_t hash;                  /* of everything that happened */
+    uint64_t deaths;                /* DEAD notices about running members */
     uint64_t refutations, stalls;
     uint64_t bytes_max; /* of one message */
 };
@@ -91,6 +93,15 @@ void sim_wipe (struct sim_world *world, uint32_t node);
 void sim_link_down (struct sim_world *world, uint32_t node, uint32_t peer);
 void sim_cut (struct sim_world *world, uint32_t from, uint32_t to, bool cut);
 void sim_run (struct sim_world *world, uint64_t duration_ms);
+
+struct id sim_random_id (struct sim_world *world);
+/* A message from outside, as if a peer had sent it: delivered at once. */
+void sim_inject (struct sim_world *world, uint32_t to, const struct gossip_message *message);
+
+/* ---- sim_gossip_phases.c */
+
+void sim_gossip_stall (struct sim_world *world);
+void sim_gossip_flood (struct sim_world *world);
 
 /* ---- sim_gossip_oracle.c */
 

@@ -58,7 +58,7 @@ static void check_change (struct sim_world *world, struct sim_node *node, const 
         sim_fail (world, "an incarnation that its owner never told");
     if (notice->after == GOSSIP_DEAD && running != NULL) {
         world->deaths++;
-        if (world->calm)
+        if (world->calm && running != world->stalled)
             sim_fail (world, "a running member was declared DEAD");
     }
 }
@@ -74,8 +74,10 @@ void sim_oracle_step (struct sim_world *world, struct sim_node *node, const stru
     }
     world->refutations += output->counts[GOSSIP_COUNT_REFUTED];
     world->stalls += output->counts[GOSSIP_COUNT_STALLED];
+    if (output->counts[GOSSIP_COUNT_TABLE_FULL] > 0 && !world->flooded)
+        sim_fail (world, "a table is full");
     if (output->counts[GOSSIP_COUNT_INVALID] + output->counts[GOSSIP_COUNT_SEND_DROPPED] +
-            output->counts[GOSSIP_COUNT_OTHER_CLUSTER] + output->counts[GOSSIP_COUNT_TABLE_FULL] >
+            output->counts[GOSSIP_COUNT_OTHER_CLUSTER] >
         0)
         sim_fail (world, "a message that no node should have sent");
 }

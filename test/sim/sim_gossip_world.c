@@ -42,7 +42,7 @@ void sim_note (struct sim_world *world, const char *what, uint64_t a, uint64_t b
         printf ("%8" PRIu64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", world->now_ms, what, a, b, c);
 }
 
-static struct id random_id (struct sim_world *world)
+struct id sim_random_id (struct sim_world *world)
 {
     struct id id;
     bytes_put_u64 (id.b, next_random (world));
@@ -63,9 +63,9 @@ void sim_world_init (struct sim_world *world, uint64_t seed, bool trace)
     if (world->effects == NULL)
         abort ();
     gossip_config_default (&world->tunables);
-    world->tunables.cluster = random_id (world);
+    world->tunables.cluster = sim_random_id (world);
     for (uint32_t i = 0; i < world->nodes_count; i++)
-        world->nodes[i].uuid = random_id (world);
+        world->nodes[i].uuid = sim_random_id (world);
 }
 
 void sim_world_close (struct sim_world *world)
@@ -176,6 +176,16 @@ static void transmit (struct sim_world *world, uint32_t from, const struct gossi
         send_copy (world, to, bytes, len);
 }
 
+void sim_inject (struct sim_world *world, uint32_t to, const struct gossip_message *message)
+{
+    static uint8_t bytes[GOSSIP_MESSAGE_ENCODED_MAX];
+    size_t len = 0;
+    if (codec_encode (&gossip_message_type, message, bytes, sizeof bytes, &len) != STATUS_OK)
+        sim_fail (world, "an injected message that does not encode");
+    sim_note (world, "inject", to, message->kind, len);
+    send_copy (world, to, bytes, len);
+}
+
 /* ---- processes */
 
 static void step (struct sim_world *world, uint32_t index, struct gossip_event *event)
@@ -256,7 +266,7 @@ void sim_wipe (struct sim_world *world, uint32_t index)
 {
     struct sim_node *node = &world->nodes[index];
     sim_kill (world, index);
-    node->uuid = random_id (world);
+    node->uuid = sim_random_id (world);
     node->stored_incarnation = node->told_incarnation = 0;
     node->folders++;
 }

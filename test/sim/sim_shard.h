@@ -15,6 +15,12 @@
 #include "node/shard/shard_internal.h"
 #include "test/sim/sim.h"
 
+/* sim_promises_time.c: how a replica read the log time at the end of its last turn. */
+struct sim_time_seen {
+    bool warm;
+    uint64_t applied, mono_ms, anchor_ms, time_ms;
+};
+
 struct sim_shard {
     struct sim *sim;
     struct sim_replica *replica;
@@ -27,8 +33,10 @@ struct sim_shard {
     bool receiving;
     struct state_image incoming;
     uint64_t seen_applied; /* the oracle has seen everything up to here */
+    struct sim_time_seen time_seen;
 };
 
+void sim_promise_time (struct sim_shard *self, uint64_t now_ms, uint64_t wall_median_ms);
 extern const struct shard_snapshot_ops sim_shard_snapshot_ops;
 
 uint64_t sim_shard_wall_ms (const struct sim *sim);

@@ -174,6 +174,7 @@ bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_
     maitre_assert (effects.jobs_count == 0);
     shard_check (self->core);
     (void) sim_duty_notice (sim, replica);
+    sim_promise_time (self, now_ms, engine->wall_median_ms);
     sim_promise_turn (sim, replica, effects.send_now, effects.send_now_count, now_ms);
 
     unsigned dies = sim_duty_dies (sim, effects.persist.hard_state);

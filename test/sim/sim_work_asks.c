@@ -76,12 +76,15 @@ static size_t book (struct sim *sim, uint32_t shard)
     thing->quantity = 1;
     thing->book = sim_chance (sim, 2);
     thing->ttl_ms = sim_between (sim, 1000, 4000);
-    struct reserve_item item = {.offer = work->shards[shard].offer_id, .first = thing->bucket};
+    /* Some want two slots or none: the clients watch the first, the recount in the end both. */
+    struct id offer = work->shards[shard].offer_id;
+    struct reserve_item items[2] = {
+        {.offer = offer, .first = thing->bucket}, {.offer = offer, .first = (thing->bucket + 5) % WORK_BUCKETS}};
     struct reserve_create_request value = {
         .reservation = thing->id,
         .mode = thing->book ? RESERVE_MODE_BOOK : RESERVE_MODE_HOLD,
-        .items = &item,
-        .items_count = 1,
+        .items = items,
+        .items_count = sim_chance (sim, 5) ? 2 : 1,
         .has_hold_ttl_ms = !thing->book,
         .hold_ttl_ms = thing->ttl_ms,
     };
