@@ -15,7 +15,8 @@ static enum search_verdict judge (struct check_world *world, struct search *sear
     const struct search_bounds bounds = {.deadline_ns = deadline_ns};
     for (uint32_t i = 0; i < part->count; i++) {
         const struct history_op *op = &world->history->ops[part->ops[i]];
-        ops[i] = (struct search_op){op->begin_ns, op->end_ns, part->ops[i], op->end == HISTORY_UNKNOWN};
+        ops[i] = (struct search_op){
+            .begin = op->begin_ns, .end = op->end_ns, .tag = part->ops[i], .loose = op->end == HISTORY_UNKNOWN};
     }
     return search_run (search, &model, ops, part->count, &bounds, NULL, states);
 }

@@ -191,7 +191,7 @@ static void lay_out (struct run *run)
 /* True when the operation could be done next and leads somewhere new; it is done then. */
 static bool try (struct run *run, uint32_t op, bool loose)
 {
-    enum search_step step = run->model->apply (run->model->user, run->ops[op].tag, loose);
+    enum search_step step = run->model->apply (run->model->user, run->ops[op].tag, loose && !run->ops[op].answered);
     if (step == SEARCH_NO)
         return false;
     uint64_t state[2], key[2], a = mix (op), b = mix (~(uint64_t) op);

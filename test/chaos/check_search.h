@@ -6,7 +6,8 @@
  * ones are taken for the same with a chance of 2^-128 times the square of their number.
  *
  * A loose operation has no answer: it may come at any time after its begin, or never. Those are tried last, when nothing
- * else can come next.
+ * else can come next. One that is loose and answered may be left out, too, but where it comes its answer must fit: the end of
+ * a history that was cut off before that answer came.
  *
  * Ownership: a `struct search` is workspace that runs share. Thread safety: one run at a time.
  */
@@ -23,7 +24,7 @@ enum search_verdict { SEARCH_FINE, SEARCH_VIOLATION, SEARCH_UNDECIDED };
 struct search_op {
     uint64_t begin, end; /* a precedes b when a.end < b.begin; of loose ones the end does not count */
     uint32_t tag;        /* the model's */
-    bool loose;
+    bool loose, answered;
 };
 
 struct search_model {
