@@ -167,6 +167,8 @@ static int parse (struct cli *cli, struct bench *bench)
         return cli_complain (CLI_USAGE, "--groups must divide %d", BENCH_PAIR_SIDE);
     if (path != NULL && (bench->log = fopen (path, "we")) == NULL)
         return cli_complain (CLI_USAGE, "cannot write %s: %s; give another path", path, strerror (errno));
+    if (bench->log != NULL)
+        setvbuf (bench->log, NULL, _IOLBF, BUFSIZ); /* whoever ends the bench finds what was acknowledged */
     return CLI_OK;
 }
 

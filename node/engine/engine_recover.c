@@ -4,7 +4,7 @@
 
 #include "node/engine/engine_internal.h"
 
-#define INCARNATION_WALL_MAX (UINT64_C (1) << 47) /* gossip gives it 48 bits */
+#define INCARNATION_WALL_MAX (UINT64_C (1) << 43) /* the year 2248; snapshots are numbered from 2^20 times this */
 
 /* What the log gave for one replica, until its core is made. */
 struct found {
@@ -372,6 +372,8 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
         .balance = true,
     };
     enum status status = shard_new (&config, engine->now_ms, &replica->core);
+    if (status == STATUS_RESOURCE_EXHAUSTED) /* nothing is wrong with the data */
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "shard %u: out of memory: give the node more", row->shard);
     if (status != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_DAMAGE,
             "shard %u: its log does not fit its state (%s): set %s aside, see \"A disk that is lost or damaged\" in "

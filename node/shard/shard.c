@@ -61,7 +61,8 @@ enum status shard_new (const struct shard_config *config, uint64_t now_ms, struc
     maitre_assert (config->snapshot_ops != NULL);
     *out = NULL;
     struct shard *self = calloc (1, sizeof *self);
-    maitre_assert (self != NULL);
+    if (self == NULL)
+        return STATUS_RESOURCE_EXHAUSTED;
     enum status status = raft_new (&config->raft, config->stored, now_ms, &self->raft);
     if (status != STATUS_OK) {
         free (self);
