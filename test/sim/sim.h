@@ -107,14 +107,6 @@ struct sim_entries {
     size_t count, size;
 };
 
-/* What one synced record changed, so that rot can take it back. */
-struct sim_undo {
-    bool fence; /* nothing before this can be taken back */
-    uint64_t term, vote, last_index;
-    struct sim_entries removed;
-};
-#define SIM_UNDO_MAX 12
-
 /* One replica's durable state. It outlives the process. */
 struct sim_stored {
     uint64_t replica;
@@ -126,10 +118,9 @@ struct sim_stored {
     struct sim_machine state;
     struct state_image image; /* services mode */
     bool suspect;
-    bool damaged; /* lost synced data, and was not brought back yet */
-    struct sim_undo undo[SIM_UNDO_MAX];
-    size_t undo_count;
-    struct sim_stored *next; /* of the node */
+    bool damaged;                    /* lost synced data, and was not brought back yet */
+    struct raft_configuration first; /* as it was made: what a replica that starts over begins with */
+    struct sim_stored *next;         /* of the node */
 };
 
 enum sim_write_kind { SIM_WRITE_TURN = 1, SIM_WRITE_STATE, SIM_WRITE_INSTALL, SIM_WRITE_COMPACT, SIM_WRITE_SUSPECT };
@@ -150,7 +141,19 @@ struct sim_write {
     struct sim_write *next;
 };
 
+/* The bytes of a node's log: sim_platter.h. */
+struct sim_platter {
+    uint8_t *data; /* the write-ahead file */
+    size_t len, size, synced;
+    size_t *marks; /* where its batches begin */
+    size_t marks_count, marks_size;
+    uint64_t sequence;
+    uint64_t turn_base, turn_synced, turn_last;
+    struct sim_stored *base; /* what stands elsewhere already */
+};
+
 struct sim_disk {
+    struct sim_platter platter;
     struct sim_stored *replicas;
     struct sim_write *oldest, *newest;  /* in order of their batches */
     uint64_t batch_open, batch_writing; /* 0: none */
@@ -160,9 +163,13 @@ struct sim_disk {
 /* A snapshot became durable: what it means for the log. */
 void sim_disk_install (struct sim_stored *stored, uint64_t index, uint64_t term,
     const struct raft_configuration *configuration, bool resets);
+void sim_disk_compact (
+    struct sim_stored *stored, uint64_t index, uint64_t term, const struct raft_configuration *members);
 struct sim_stored *sim_disk_find (struct sim_disk *disk, uint64_t replica);
-struct sim_stored *sim_disk_create (struct sim_disk *disk, uint32_t shard, uint64_t replica);
-void sim_disk_erase (struct sim_disk *disk, uint64_t replica);
+/* members: NULL for a replica that waits to be filled. */
+struct sim_stored *sim_disk_create (
+    struct sim_node *node, uint32_t shard, uint64_t replica, const struct raft_configuration *members);
+void sim_disk_erase (struct sim_node *node, uint64_t replica);
 /* A zeroed write in the batch that is being collected. */
 struct sim_write *sim_disk_write (struct sim_node *node, enum sim_write_kind kind, uint64_t replica);
 /* Starts writing what was collected, if nothing is being written. */
@@ -171,13 +178,15 @@ void sim_disk_start (struct sim *sim, struct sim_node *node);
 void sim_disk_synced (struct sim *sim, struct sim_node *node);
 /* Waits until everything handed to the disk so far is synced. */
 void sim_disk_force (struct sim *sim, struct sim_node *node);
-/* The power goes: the batch under way was written, or not, or is torn (which the store finds and cuts). */
+/* The power goes: each unsynced sector was written, or not, or is torn; what a start finds is decided now. */
 void sim_disk_crash (struct sim *sim, struct sim_node *node);
-/* Takes back the newest `records` records of a replica; the store notices. */
-void sim_disk_rot (struct sim *sim, struct sim_stored *stored, size_t records);
+/* A replica of a stopped node forgets its newest entries, as many as its state allows, and nothing on the disk says so. */
+void sim_disk_forget (struct sim_node *node, struct sim_stored *stored, size_t entries);
 void sim_disk_close (struct sim_disk *disk);
 void sim_entries_append (struct sim_entries *entries, const struct raft_entry *entry);
 void sim_entries_clear (struct sim_entries *entries);
+void sim_entries_keep (struct sim_entries *entries, size_t count);
+void sim_entries_truncate (struct sim_entries *entries, uint64_t from_index);
 uint64_t sim_stored_last (const struct sim_stored *stored);
 /* Whether the replica has (index, term) on disk, in its log or below its snapshot. */
 bool sim_stored_has (const struct sim_stored *stored, uint64_t index, uint64_t term);
@@ -226,6 +235,8 @@ struct sim_replica {
     struct sim_rounds *rounds;
 };
 
+enum sim_damage { SIM_DAMAGE_NONE = 0, SIM_DAMAGE_TAIL, SIM_DAMAGE_FLIP, SIM_DAMAGE_MISDIRECT };
+
 struct sim_node {
     uint32_t index; /* from 1 */
     bool alive;
@@ -233,8 +244,10 @@ struct sim_node {
     uint64_t paused_until_us;
     uint64_t clock_offset_us;
     int64_t drift_ppm;
-    uint64_t wake_us; /* the wake that counts */
-    bool suspect;     /* a torn tail was cut at the last start */
+    uint64_t wake_us;       /* the wake that counts */
+    bool sync_fails;        /* its next sync */
+    enum sim_damage damage; /* what happens to its disk in the next crash */
+    bool refuses;           /* its log is rotten: it does not start any more */
     struct sim_disk disk;
     struct sim_engine *engine; /* services mode, while it lives */
     /* services mode, in the data folder */
@@ -407,7 +420,7 @@ void sim_promise_read (struct sim *sim, struct sim_replica *replica, uint64_t as
 void sim_phase_deaf (struct sim *sim);
 void sim_phase_forget (struct sim *sim);
 void sim_phase_restart (struct sim *sim);
-/* sim_run.c: what happens until then. Without clients they are gone for good. */
+/* sim_run.c: what happens until then. Without clients they wait. */
 void sim_run_until (struct sim *sim, uint64_t until_us, bool clients);
 
 /* ---- sim_client.c ---- */
@@ -443,12 +456,15 @@ enum sim_family {
     SIM_TRANSFER = 1 << 14,
     SIM_MEMBERS = 1 << 15,
     SIM_COMPACT = 1 << 16,
-    SIM_SMALL = 1 << 17,  /* small windows, messages and logs */
-    SIM_CHURN = 1 << 18,  /* leaders die young */
-    SIM_CLOCK = 1 << 19,  /* wall clocks of a minority jump by an hour or ten years */
-    SIM_CLOCKS = 1 << 20, /* all wall clocks do */
-    SIM_FULL = 1 << 21,   /* a disk is nearly full for a while */
-    SIM_FAMILIES = 22,
+    SIM_SMALL = 1 << 17,     /* small windows, messages and logs */
+    SIM_CHURN = 1 << 18,     /* leaders die young */
+    SIM_CLOCK = 1 << 19,     /* wall clocks of a minority jump by an hour or ten years */
+    SIM_CLOCKS = 1 << 20,    /* all wall clocks do */
+    SIM_FULL = 1 << 21,      /* a disk is nearly full for a while */
+    SIM_FLIP = 1 << 22,      /* bits of a log turn over */
+    SIM_MISDIRECT = 1 << 23, /* a sector was written where another one belongs */
+    SIM_EIO = 1 << 24,       /* a write or sync fails, or a start cannot read */
+    SIM_FAMILIES = 25,
 };
 /* Words for the summary, by bit. */
 extern const char *const sim_family_names[SIM_FAMILIES];
@@ -459,6 +475,10 @@ void sim_fault_heal (struct sim *sim);
 /* A node just won an election; and what may follow. */
 void sim_fault_elected (struct sim *sim, struct sim_node *node);
 void sim_fault_strike (struct sim *sim, struct sim_node *node);
+/* The damage that waits for a node that has just crashed. True: it may stop the node from starting. */
+bool sim_fault_damage (struct sim *sim, struct sim_node *node);
+/* A batch of the node is about to be synced: true when that fails, and the process with it. */
+bool sim_fault_sync_fails (struct sim *sim, struct sim_node *node);
 /* Whether another disk of the shard may lose synced data: never more than a minority. */
 bool sim_fault_may_damage (struct sim *sim, uint32_t shard);
 
@@ -506,6 +526,7 @@ struct sim {
     struct gossip_effects *gossip_effects;                      /* services mode */
     struct raft_member first[SIM_SHARDS_MAX][RAFT_MEMBERS_MAX]; /* the map: placements as they were founded */
     uint32_t first_count[SIM_SHARDS_MAX];
+    uint32_t rotten;           /* the one node whose sectors are damaged in this run, 0: none yet */
     uint32_t cut_from, cut_to; /* a one-way cut that stays after healing; 0: none */
 };
 

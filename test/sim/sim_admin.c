@@ -39,7 +39,7 @@ static void begin (struct sim *sim, uint32_t shard, const struct raft_configurat
     sim_fault_count (sim, SIM_MEMBERS);
     *change = (struct sim_change){.running = true, .leaves = leaves, .started_us = sim->time_us};
     change->joins = sim_new_replica (sim, node);
-    struct sim_stored *stored = sim_disk_create (&sim->nodes[node].disk, shard, change->joins);
+    struct sim_stored *stored = sim_disk_create (&sim->nodes[node], shard, change->joins, NULL);
     sim_node_open_replica (sim, &sim->nodes[node], stored);
     sim_trace (sim, "shard %u: replica %lu on node %u is to replace %lu", shard, (unsigned long) change->joins, node,
         (unsigned long) leaves);
@@ -55,7 +55,7 @@ static void finish (struct sim *sim, uint32_t shard)
         sim->oracle.groups[shard].damaged--;
     if (!sim_chance (sim, 3)) { /* else nobody tells it that it is gone: it must not disturb (R11) */
         sim_node_drop_replica (sim, node, change->leaves);
-        sim_disk_erase (&node->disk, change->leaves);
+        sim_disk_erase (node, change->leaves);
     }
     change->running = false;
 }

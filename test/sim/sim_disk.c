@@ -1,5 +1,5 @@
 /* The disk: batches in order, pending until synced; a crash keeps, drops or tears the one under way. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_platter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,24 @@ void sim_entries_append (struct sim_entries *entries, const struct raft_entry *e
     };
 }
 
-static void drop_from (struct sim_entries *entries, size_t keep)
+void sim_entries_keep (struct sim_entries *entries, size_t keep)
 {
     for (size_t i = keep; i < entries->count; i++)
         free ((void *) (uintptr_t) entries->items[i].payload.data);
     entries->count = keep;
 }
 
+void sim_entries_truncate (struct sim_entries *entries, uint64_t from_index)
+{
+    size_t keep = entries->count;
+    while (keep > 0 && entries->items[keep - 1].index >= from_index)
+        keep--;
+    sim_entries_keep (entries, keep);
+}
+
 void sim_entries_clear (struct sim_entries *entries)
 {
-    drop_from (entries, 0);
+    sim_entries_keep (entries, 0);
     free (entries->items);
     *entries = (struct sim_entries){0};
 }
@@ -56,14 +64,18 @@ struct sim_stored *sim_disk_find (struct sim_disk *disk, uint64_t replica)
     return NULL;
 }
 
-struct sim_stored *sim_disk_create (struct sim_disk *disk, uint32_t shard, uint64_t replica)
+struct sim_stored *sim_disk_create (
+    struct sim_node *node, uint32_t shard, uint64_t replica, const struct raft_configuration *members)
 {
     struct sim_stored *stored = calloc (1, sizeof *stored);
     maitre_assert (stored != NULL);
     stored->shard = shard;
     stored->replica = replica;
-    stored->next = disk->replicas;
-    disk->replicas = stored;
+    if (members)
+        stored->configuration = stored->first = *members;
+    stored->next = node->disk.replicas;
+    node->disk.replicas = stored;
+    sim_platter_created (node, stored);
     return stored;
 }
 
@@ -71,14 +83,13 @@ static void free_stored (struct sim_stored *stored)
 {
     sim_entries_clear (&stored->log);
     free (stored->image.data);
-    for (size_t i = 0; i < stored->undo_count; i++)
-        sim_entries_clear (&stored->undo[i].removed);
     free (stored);
 }
 
-void sim_disk_erase (struct sim_disk *disk, uint64_t replica)
+void sim_disk_erase (struct sim_node *node, uint64_t replica)
 {
-    for (struct sim_stored **at = &disk->replicas; *at; at = &(*at)->next) {
+    sim_platter_erased (node, replica);
+    for (struct sim_stored **at = &node->disk.replicas; *at; at = &(*at)->next) {
         struct sim_stored *stored = *at;
         if (stored->replica != replica)
             continue;
@@ -113,6 +124,7 @@ void sim_disk_start (struct sim *sim, struct sim_node *node)
         return;
     disk->batch_writing = disk->batch_open;
     disk->batch_open = 0;
+    sim_platter_write (sim, node);
     uint64_t takes_us = sim_between (sim, 150, 400);
     if (sim->time_us < sim->disk_slow_until_us[node->index])
         takes_us = sim_between (sim, 5 * 1000, 400 * 1000);
@@ -125,41 +137,14 @@ void sim_disk_start (struct sim *sim, struct sim_node *node)
                                  });
 }
 
-static struct sim_undo *remember (struct sim_stored *stored)
-{
-    if (stored->undo_count == SIM_UNDO_MAX) {
-        sim_entries_clear (&stored->undo[0].removed);
-        memmove (&stored->undo[0], &stored->undo[1], (SIM_UNDO_MAX - 1) * sizeof stored->undo[0]);
-        stored->undo_count--;
-    }
-    struct sim_undo *undo = &stored->undo[stored->undo_count++];
-    *undo = (struct sim_undo){.term = stored->term, .vote = stored->vote, .last_index = sim_stored_last (stored)};
-    return undo;
-}
-
-static void fence (struct sim_stored *stored)
-{
-    for (size_t i = 0; i < stored->undo_count; i++)
-        sim_entries_clear (&stored->undo[i].removed);
-    stored->undo_count = 0;
-}
-
-static void write_entries (struct sim *sim, struct sim_stored *stored, struct sim_write *write, struct sim_undo *undo)
+static void write_entries (struct sim *sim, struct sim_stored *stored, struct sim_write *write)
 {
     struct sim_entries *log = &stored->log;
     uint64_t last = sim_stored_last (stored);
     if (write->first > last + 1)
         sim_fail (sim, "shard %u replica %lu: a hole in the stored log, %lu after %lu", stored->shard,
             (unsigned long) stored->replica, (unsigned long) write->first, (unsigned long) last);
-    size_t keep = log->count;
-    while (keep > 0 && log->items[keep - 1].index >= write->first)
-        keep--;
-    for (size_t i = keep; undo && i < log->count; i++) {
-        struct sim_entry *old = &log->items[i];
-        struct raft_entry entry = {old->index, old->term, old->checksum, old->payload, old->type};
-        sim_entries_append (&undo->removed, &entry);
-    }
-    drop_from (log, keep);
+    sim_entries_truncate (log, write->first);
     for (size_t i = 0; i < write->log.count; i++) {
         sim_grow (&log->items, &log->size, log->count, sizeof *log->items);
         log->items[log->count++] = write->log.items[i]; /* the payload moves over */
@@ -169,14 +154,10 @@ static void write_entries (struct sim *sim, struct sim_stored *stored, struct si
 
 static void write_turn (struct sim *sim, struct sim_stored *stored, struct sim_write *write)
 {
-    struct sim_undo *undo = NULL;
     if (write->reset) {
-        fence (stored);
-        drop_from (&stored->log, 0);
+        sim_entries_keep (&stored->log, 0);
         stored->snapshot_index = write->index;
         stored->snapshot_term = write->index_term;
-    } else {
-        undo = remember (stored);
     }
     if (write->hard_state) {
         sim_oracle_hard_state (sim, stored, write->term, write->vote);
@@ -185,14 +166,14 @@ static void write_turn (struct sim *sim, struct sim_stored *stored, struct sim_w
     }
     stored->commit = write->commit;
     if (write->entries)
-        write_entries (sim, stored, write, undo);
+        write_entries (sim, stored, write);
 }
 
-static void compact (struct sim_stored *stored, uint64_t index, uint64_t term, const struct raft_configuration *members)
+void sim_disk_compact (
+    struct sim_stored *stored, uint64_t index, uint64_t term, const struct raft_configuration *members)
 {
     if (index <= stored->snapshot_index)
         return;
-    fence (stored);
     size_t drop = 0;
     while (drop < stored->log.count && stored->log.items[drop].index <= index)
         free ((void *) (uintptr_t) stored->log.items[drop++].payload.data);
@@ -206,9 +187,8 @@ static void compact (struct sim_stored *stored, uint64_t index, uint64_t term, c
 void sim_disk_install (struct sim_stored *stored, uint64_t index, uint64_t term,
     const struct raft_configuration *configuration, bool resets)
 {
-    fence (stored);
     if (resets)
-        drop_from (&stored->log, 0);
+        sim_entries_keep (&stored->log, 0);
     stored->snapshot_index = index;
     stored->snapshot_term = term;
     stored->configuration = *configuration;
@@ -235,7 +215,7 @@ static void take_effect (struct sim *sim, struct sim_stored *stored, struct sim_
         stored->state = write->state;
         break;
     case SIM_WRITE_COMPACT:
-        compact (stored, write->index, write->index_term, &write->configuration);
+        sim_disk_compact (stored, write->index, write->index_term, &write->configuration);
         break;
     case SIM_WRITE_SUSPECT:
         stored->suspect = write->suspect;
@@ -263,6 +243,9 @@ void sim_disk_synced (struct sim *sim, struct sim_node *node)
 {
     struct sim_disk *disk = &node->disk;
     uint64_t batch = disk->batch_writing;
+    bool installed = false;
+    if (sim_fault_sync_fails (sim, node))
+        return; /* the outcome is unknown, and the process has ended */
     disk->batch_writing = 0;
     while (disk->oldest && disk->oldest->batch <= batch) {
         struct sim_write *write = pop (disk);
@@ -271,69 +254,65 @@ void sim_disk_synced (struct sim *sim, struct sim_node *node)
             take_effect (sim, stored, write);
             sim_node_persisted (sim, node, write);
         }
+        installed = installed || write->kind == SIM_WRITE_INSTALL;
         free_write (write);
     }
+    sim_platter_synced (sim, node);
+    if (installed) /* its generation and cut were not among the turn's rows */
+        sim_platter_rebase (node);
     sim_disk_start (sim, node);
 }
 
 void sim_disk_force (struct sim *sim, struct sim_node *node)
 {
     struct sim_disk *disk = &node->disk;
-    while (disk->batch_writing != 0 || disk->batch_open != 0) {
+    node->sync_fails = false; /* not in the middle of a step */
+    while ((disk->batch_writing != 0 || disk->batch_open != 0)) {
         if (disk->batch_writing == 0) {
             disk->batch_writing = disk->batch_open;
             disk->batch_open = 0;
+            sim_platter_write (sim, node);
         }
         sim_disk_synced (sim, node);
     }
 }
 
+/* The state database is another file: what was under way there arrived or not on its own. */
 void sim_disk_crash (struct sim *sim, struct sim_node *node)
 {
     struct sim_disk *disk = &node->disk;
     uint64_t batch = disk->batch_writing;
-    bool kept = batch != 0 && sim_chance (sim, 2);
-    bool torn = batch != 0 && !kept && (sim->families & SIM_TORN) && sim_chance (sim, 2);
     while (disk->oldest) {
         struct sim_write *write = pop (disk);
         struct sim_stored *stored = sim_disk_find (disk, write->replica);
-        if (kept && stored && write->batch == batch)
+        bool elsewhere = write->kind == SIM_WRITE_STATE || write->kind == SIM_WRITE_SUSPECT;
+        if (stored && elsewhere && write->batch == batch && sim_chance (sim, 2))
             take_effect (sim, stored, write);
         free_write (write);
     }
     disk->batch_open = 0;
     disk->batch_writing = 0;
-    if (!torn)
+    sim_platter_crash (sim, node);
+    bool may_refuse = sim_fault_damage (sim, node);
+    if (sim_platter_recover (sim, node))
         return;
-    sim_fault_count (sim, SIM_TORN);
-    for (struct sim_stored *stored = disk->replicas; stored; stored = stored->next)
-        stored->suspect = true; /* the store cut a tail, and cannot tell what of whom it was */
+    if (!may_refuse)
+        sim_fail (sim, "node %u: what a crash or a lost end leaves is taken for rot", node->index);
+    sim_trace (sim, "node %u: its log is rotten: it does not start", node->index);
+    node->refuses = true;
+    for (struct sim_stored *stored = disk->replicas; stored; stored = stored->next) {
+        sim->oracle.groups[stored->shard].damaged += !stored->damaged;
+        stored->damaged = true;
+    }
 }
 
-void sim_disk_rot (struct sim *sim, struct sim_stored *stored, size_t records)
+void sim_disk_forget (struct sim_node *node, struct sim_stored *stored, size_t entries)
 {
-    for (size_t i = 0; i < records && stored->undo_count > 0; i++) {
-        struct sim_undo *undo = &stored->undo[stored->undo_count - 1];
-        uint64_t low = undo->removed.count > 0 ? undo->removed.items[0].index - 1 : undo->last_index;
-        if (low < stored->state.applied)
-            break; /* the state would be ahead of its log: another case */
-        size_t keep = stored->log.count;
-        while (keep > 0 && stored->log.items[keep - 1].index > low)
-            keep--;
-        drop_from (&stored->log, keep);
-        for (size_t j = 0; j < undo->removed.count; j++) {
-            struct sim_entry *old = &undo->removed.items[j];
-            struct raft_entry entry = {old->index, old->term, old->checksum, old->payload, old->type};
-            sim_entries_append (&stored->log, &entry);
-        }
-        stored->term = undo->term;
-        stored->vote = undo->vote;
-        sim_entries_clear (&undo->removed);
-        stored->undo_count--;
-    }
-    stored->suspect = true;
-    sim_trace (sim, "rot shard %u replica %lu: log ends at %lu", stored->shard, (unsigned long) stored->replica,
-        (unsigned long) sim_stored_last (stored));
+    uint64_t last = sim_stored_last (stored);
+    uint64_t least = stored->state.applied > stored->snapshot_index ? stored->state.applied : stored->snapshot_index;
+    uint64_t keep = last > least + entries ? last - entries : least;
+    sim_entries_truncate (&stored->log, keep + 1);
+    sim_platter_rebase (node);
 }
 
 void sim_disk_close (struct sim_disk *disk)
@@ -345,4 +324,5 @@ void sim_disk_close (struct sim_disk *disk)
         disk->replicas = stored->next;
         free_stored (stored);
     }
+    sim_platter_close (disk);
 }

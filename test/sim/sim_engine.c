@@ -41,7 +41,7 @@ void sim_engine_found (struct sim *sim)
         sim->first_count[shard] = placement->count;
         for (uint32_t i = 0; i < configuration.count; i++) {
             struct sim_node *node = &sim->nodes[configuration.members[i].node];
-            sim_disk_create (&node->disk, shard, configuration.members[i].replica)->configuration = configuration;
+            sim_disk_create (node, shard, configuration.members[i].replica, &configuration);
         }
     }
     ring_close (&ring);

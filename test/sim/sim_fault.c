@@ -1,9 +1,9 @@
 /* Faults: the seed draws which families are on (swarm testing), then one after the other until the cluster heals. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_platter.h"
 
 const char *const sim_family_names[SIM_FAMILIES] = {"loss", "delay", "duplicate", "reorder", "partition", "one-way",
     "reset", "crash", "torn", "power", "pause", "slow-disk", "drift", "rot", "transfer", "members", "compact", "small",
-    "churn", "clock", "all-clocks", "disk-full"};
+    "churn", "clock", "all-clocks", "disk-full", "bit-flip", "misdirected", "io-error"};
 
 void sim_fault_count (struct sim *sim, uint32_t family)
 {
@@ -138,21 +138,72 @@ bool sim_fault_may_damage (struct sim *sim, uint32_t shard)
     return 2 * (sim->oracle.groups[shard].damaged + 1) < voters_of (sim, shard) + 1 && !sim->changes[shard].running;
 }
 
-static void rot (struct sim *sim, struct sim_node *node)
+/* Whether all the shards of a node can do without what its disk remembers. */
+static bool may_damage_node (struct sim *sim, struct sim_node *node)
 {
-    if (!node->alive)
+    bool may = true;
+    for (struct sim_stored *stored = node->disk.replicas; stored; stored = stored->next)
+        may = may && (stored->damaged || sim_fault_may_damage (sim, stored->shard));
+    return may;
+}
+
+static void damage (struct sim *sim, struct sim_node *node, enum sim_damage kind)
+{
+    if (!node->alive || !may_damage_node (sim, node))
         return;
+    node->damage = kind;
     crash (sim, node, 50, 1500);
-    for (struct sim_stored *stored = node->disk.replicas; stored; stored = stored->next) {
-        if (!sim_chance (sim, 2) || (!stored->damaged && !sim_fault_may_damage (sim, stored->shard)))
-            continue;
-        if (!stored->damaged)
-            sim->oracle.groups[stored->shard].damaged++;
-        stored->damaged = true;
+}
+
+/* Flipped and misdirected sectors may keep a node from starting for good. With suspects about as well nobody might be left who may
+ * elect: that is for operators, not for this run. */
+static void rot (struct sim *sim, struct sim_node *node, enum sim_damage kind)
+{
+    bool one = sim->voters >= 3 && !(sim->families & (SIM_TORN | SIM_ROT | SIM_EIO));
+    if (!one || !sim_chance (sim, 3) || !node->alive || (sim->rotten != 0 && sim->rotten != node->index))
+        return;
+    sim->rotten = node->index;
+    damage (sim, node, kind);
+}
+
+bool sim_fault_damage (struct sim *sim, struct sim_node *node)
+{
+    enum sim_damage kind = node->damage;
+    node->damage = SIM_DAMAGE_NONE;
+    switch (kind) {
+    case SIM_DAMAGE_NONE:
+        break;
+    case SIM_DAMAGE_TAIL: /* a disk that loses the end of what it said was synced */
+        if (node->disk.platter.marks_count == 0)
+            break;
         sim_fault_count (sim, SIM_ROT);
-        sim_disk_rot (sim, stored, sim_between (sim, 1, SIM_UNDO_MAX));
         sim->oracle.counts.suspects++;
+        sim_platter_cut_tail (sim, node, sim_between (sim, 1, 12));
+        break;
+    case SIM_DAMAGE_FLIP:
+        if (sim_platter_flip (sim, node))
+            sim_fault_count (sim, SIM_FLIP);
+        return true;
+    case SIM_DAMAGE_MISDIRECT:
+        if (sim_platter_misdirect (sim, node))
+            sim_fault_count (sim, SIM_MISDIRECT);
+        return true;
     }
+    return false;
+}
+
+/* A failed write or sync ends the process; it comes back suspect (duty 7). */
+bool sim_fault_sync_fails (struct sim *sim, struct sim_node *node)
+{
+    if (!node->sync_fails || !sim->chaos)
+        return false;
+    node->sync_fails = false;
+    sim_fault_count (sim, SIM_EIO);
+    sim_trace (sim, "node %u: a sync fails", node->index);
+    crash (sim, node, 20, 1000);
+    for (struct sim_stored *stored = node->disk.replicas; stored; stored = stored->next)
+        stored->suspect = true;
+    return true;
 }
 
 static void transfer (struct sim *sim)
@@ -265,7 +316,16 @@ static void inject (struct sim *sim, uint32_t family)
         node->disk_full_until_us = sim->time_us + 1000 * sim_between (sim, 100, 4000);
         break;
     case SIM_ROT:
-        rot (sim, node);
+        damage (sim, node, SIM_DAMAGE_TAIL);
+        break;
+    case SIM_FLIP:
+        rot (sim, node, SIM_DAMAGE_FLIP);
+        break;
+    case SIM_MISDIRECT:
+        rot (sim, node, SIM_DAMAGE_MISDIRECT);
+        break;
+    case SIM_EIO:
+        node->sync_fails = sim_chance (sim, 4);
         break;
     case SIM_TRANSFER:
         if (sim_chance (sim, 4))
@@ -297,7 +357,8 @@ void sim_fault_heal (struct sim *sim)
     sim->chaos = false;
     /* Without damage or membership changes any one node may stay dead. */
     uint32_t stays_dead = 0;
-    bool whole = (sim->families & (SIM_ROT | SIM_TORN | SIM_MEMBERS)) || sim->voters < 3;
+    bool whole =
+        (sim->families & (SIM_ROT | SIM_TORN | SIM_EIO | SIM_FLIP | SIM_MISDIRECT | SIM_MEMBERS)) || sim->voters < 3;
     if (!whole && sim_chance (sim, 2))
         stays_dead = any_node (sim);
     sim_net_heal (sim);
@@ -310,11 +371,13 @@ void sim_fault_heal (struct sim *sim)
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
         struct sim_node *node = &sim->nodes[n];
         node->paused_until_us = 0;
+        node->wall_offset_ms = 0;
+        node->sync_fails = false;
         node->disk_full_until_us = 0;
         sim->disk_slow_until_us[n] = 0;
         if (n == stays_dead && node->alive)
             sim_node_crash (sim, node);
-        else if (n != stays_dead && !node->alive)
+        else if (n != stays_dead && !node->alive && !node->refuses)
             sim_node_start (sim, node);
         else if (node->alive)
             sim_node_wake (sim, node, 1);

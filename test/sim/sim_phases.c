@@ -70,8 +70,15 @@ void sim_phase_forget (struct sim *sim)
     struct sim_stored *stored = victim->stored;
     uint64_t before = sim_stored_last (stored), term = stored->term, cleared = sim->oracle.counts.cleared;
     sim_node_crash (sim, node);
-    sim_disk_rot (sim, stored, FORGET_RECORDS);
+    bool suspect = stored->suspect;
+    sim_disk_forget (node, stored, FORGET_RECORDS);
     stored->suspect = false;
+    if (suspect) { /* the power cut tore something: that is another story */
+        stored->suspect = true;
+        sim_node_start (sim, node);
+        sim_run_until (sim, sim->time_us + NOTICE_US, false);
+        return;
+    }
     if (sim_stored_last (stored) == before || stored->term != term) { /* a lost vote would be another story */
         stored->suspect = true;
         sim_node_start (sim, node);

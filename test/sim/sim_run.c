@@ -20,7 +20,7 @@ static void found_shards (struct sim *sim)
         }
         for (uint32_t i = 0; i < members.count; i++) {
             struct sim_node *node = &sim->nodes[members.members[i].node];
-            sim_disk_create (&node->disk, shard, members.members[i].replica)->configuration = members;
+            sim_disk_create (node, shard, members.members[i].replica, &members);
         }
     }
 }
@@ -128,12 +128,18 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
     case SIM_CLIENT:
         if (clients)
             ask (sim, happening->value);
+        else
+            sim_queue_push (&sim->queue, (struct sim_happening){
+                                             .time_us = sim->time_us + 20 * 1000,
+                                             .kind = SIM_CLIENT,
+                                             .value = happening->value,
+                                         });
         break;
     case SIM_FAULT:
         sim_fault_next (sim);
         break;
     case SIM_RESTART:
-        if (!node->alive && sim->chaos)
+        if (!node->alive && !node->refuses && sim->chaos)
             sim_node_start (sim, node);
         break;
     case SIM_STRIKE:
@@ -207,7 +213,6 @@ static void require_convergence (struct sim *sim)
     for (uint32_t shard = 0; shard < sim->shards_count; shard++)
         beyond[shard] = sim->oracle.groups[shard].completed_index;
     uint64_t bound_us = sim->time_us + SETTLE_US;
-    sim_run_until (sim, sim->time_us + 3000 * 1000, true);
     for (;;) {
         uint32_t done = 0;
         while (done < sim->shards_count && settled (sim, done, beyond[done]))
@@ -221,8 +226,6 @@ static void require_convergence (struct sim *sim)
         /* Clients go on until every shard has moved, then the rest must catch up. */
         bool moved = sim->oracle.groups[done].completed_index > beyond[done];
         sim_run_until (sim, sim->time_us + 100 * 1000, !moved);
-        for (uint64_t client = 1; !moved && client <= 1; client++)
-            ask (sim, client);
     }
 }
 

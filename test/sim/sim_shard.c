@@ -1,4 +1,5 @@
 /* A shard's environment: its state, its snapshots, its birth from what the disk holds. */
+#include "test/sim/sim_platter.h"
 #include "test/sim/sim_shard.h"
 
 #include <stdlib.h>
@@ -165,6 +166,7 @@ static bool import_finish (
     sim_promise_installed (self->sim, self->replica, index, members);
     sim_disk_force (self->sim, self->replica->node);
     sim_disk_install (stored, index, term, members, resets);
+    sim_platter_rebase (self->replica->node); /* generation, cut and reset in one synced batch */
     free (stored->image.data);
     stored->image = self->incoming;
     self->incoming = (struct state_image){0};

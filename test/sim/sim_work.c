@@ -255,6 +255,20 @@ static void check_changed (struct sim *sim, const struct work_request *request, 
             status_name (answer->status), answer->reason ? answer->reason : "");
 }
 
+/* "Set the client's clock, then make a new id." */
+static void set_clock_back (struct sim *sim, const struct work_request *request, size_t place)
+{
+    struct work_shard *shard = &work_of (sim)->shards[request->shard];
+    /* Two clocks of three nodes that disagree are no majority of good ones: the lower one founds the shard. */
+    if (!(sim->families & (SIM_CLOCK | SIM_CLOCKS)))
+        sim_fail (sim, "shard %u: a good client's request is said to be from the future", request->shard);
+    shard->slow_clock = true;
+    size_t *founding[] = {&shard->provider_request, &shard->offer_request, &shard->dish_request};
+    for (size_t i = 0; i < sizeof founding / sizeof founding[0]; i++)
+        if (*founding[i] == place)
+            *founding[i] = 0;
+}
+
 void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const struct sim_answer *answer)
 {
     struct sim_work *work = work_of (sim);
@@ -270,6 +284,8 @@ void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const str
         answer->reason ? answer->reason : "", answer->maybe_applied ? ", perhaps applied" : "");
     if (answer->leader_node != 0)
         work->shards[request->shard].hint = answer->leader_node;
+    if (reason_is (answer, "REQUEST_FROM_FUTURE"))
+        set_clock_back (sim, request, attempt->request);
     if (!is_final (answer)) {
         *(answer->maybe_applied ? &sim->oracle.counts.unknown : &sim->oracle.counts.refused) += 1;
         return;

@@ -107,7 +107,8 @@ struct work_shard {
     struct work_slot slots[WORK_BUCKETS];
     uint64_t stock_sure;
     uint64_t customers_sure[WORK_CUSTOMERS];
-    uint32_t hint; /* the node that led it by the last answer */
+    bool slow_clock; /* its log time is behind the clients' clocks: all clocks were wrong */
+    uint32_t hint;   /* the node that led it by the last answer */
 };
 
 struct sim_work {

@@ -13,7 +13,13 @@
 struct id work_new_id (struct sim *sim, uint32_t shard)
 {
     struct sim_work *work = work_of (sim);
-    return id_make (sim_shard_wall_ms (sim), work->shards[shard].hash, ++work->serial);
+    uint64_t time_ms = sim_shard_wall_ms (sim);
+    for (uint32_t n = 1; work->shards[shard].slow_clock && n <= sim->nodes_count; n++)
+        if (sim_engine_wall_ms (sim, &sim->nodes[n]) < time_ms)
+            time_ms = sim_engine_wall_ms (sim, &sim->nodes[n]);
+    if (work->shards[shard].slow_clock && sim->oracle.groups[shard].log_time_ms != 0)
+        time_ms = sim->oracle.groups[shard].log_time_ms;
+    return id_make (time_ms, work->shards[shard].hash, ++work->serial);
 }
 
 /* ---- founding ---- */
