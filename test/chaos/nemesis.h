@@ -160,6 +160,8 @@ void nemesis_enter (int space);
 /* ---- nemesis_node.c: the nodes */
 
 bool nemesis_cluster_create (struct nemesis *run);
+/* Replaces a piece of text in the node's configuration. */
+bool nemesis_configure (struct nemesis *run, uint32_t node, const char *from, const char *to);
 bool nemesis_node_start (struct nemesis *run, uint32_t node);
 void nemesis_node_kill (struct nemesis *run, uint32_t node);
 void nemesis_node_pause (struct nemesis *run, uint32_t node);

@@ -15,8 +15,8 @@
 #define HOUR_NS (3600 * SECOND_NS)
 #define TEN_YEARS_NS (INT64_C (3652) * 24 * HOUR_NS)
 #define DISK_BYTES (INT64_C (1) << 30)
+#define DISK_FREE_MIN_TEXT "64"
 #define DISK_FREE_MIN_MIB 64 /* what the nodes are told: below it they must refuse, over at twice that */
-#define FILE_MAX 65536
 
 const char *nemesis_preload_unable (struct nemesis *run)
 {
@@ -124,21 +124,12 @@ static bool program (const char *const *argv, const char *log)
 /* The node's configuration says where its data is, and when its disk is full. */
 static bool move_data (struct nemesis *run, uint32_t node)
 {
-    char name[64], path[NEMESIS_PATH], line[64], *text = malloc (FILE_MAX), *out = malloc (2 * FILE_MAX);
-    snprintf (name, sizeof name, "node-%u.conf", node);
-    snprintf (line, sizeof line, "data = data-%u\n", node);
-    bool fine = text != NULL && out != NULL && nemesis_path (path, run->cluster, name) &&
-                nemesis_read_file (path, text, FILE_MAX);
-    char *at = fine ? strstr (text, line) : NULL;
-    fine = at != NULL;
-    if (fine) {
-        snprintf (out, 2 * FILE_MAX, "%.*sdata = disk-%u/data-%u\n%slimits\n    disk_free_min_mib = %d\n",
-            (int) (at - text), text, node, node, at + strlen (line), DISK_FREE_MIN_MIB);
-        fine = nemesis_write_file (path, out);
-    }
-    free (text);
-    free (out);
-    return fine;
+    char from[64], to[64];
+    snprintf (from, sizeof from, "data = data-%u\n", node);
+    snprintf (to, sizeof to, "data = disk-%u/data-%u\n", node, node);
+    return nemesis_configure (run, node, from, to) &&
+           nemesis_configure (
+               run, node, "metrics\n", "limits\n    disk_free_min_mib = " DISK_FREE_MIN_TEXT "\nmetrics\n");
 }
 
 static bool open_disk (struct nemesis *run, uint32_t node)

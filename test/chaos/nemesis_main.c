@@ -180,9 +180,10 @@ static int take_word (struct nemesis_options *options, int option)
 
 static int parse (int argc, char **argv, struct nemesis_options *options)
 {
+    opterr = 0;
     for (int option; (option = getopt_long (argc, argv, "", long_options, NULL)) != -1;) {
         if (option == '?')
-            return NEMESIS_USAGE;
+            return wrong ("unknown option, or one without its value:", argv[optind - 1]);
         if (option == 'K')
             options->keep = true;
         else if (option == 'j')

@@ -15,6 +15,7 @@
 
 #define HALTED 70
 #define REFUSED_DAMAGE 6
+#define CONFIG_MAX 4096
 #define RESTART_MS 500
 #define DEATHS_MAX 3
 #define ANSWER_MAX 65536
@@ -69,6 +70,20 @@ bool nemesis_cluster_create (struct nemesis *run)
             return false;
     }
     return true;
+}
+
+bool nemesis_configure (struct nemesis *run, uint32_t node, const char *from, const char *to)
+{
+    char path[NEMESIS_PATH], text[CONFIG_MAX], out[2 * CONFIG_MAX];
+    const char *at = NULL;
+    if (file_of (run, node, ".conf", path) && nemesis_read_file (path, text, sizeof text))
+        at = strstr (text, from);
+    if (at == NULL) {
+        nemesis_say ("error: %s does not say '%s'", path, from);
+        return false;
+    }
+    snprintf (out, sizeof out, "%.*s%s%s", (int) (at - text), text, to, at + strlen (from));
+    return nemesis_write_file (path, out);
 }
 
 bool nemesis_node_start (struct nemesis *run, uint32_t node)

@@ -28,7 +28,8 @@ bool nemesis_up (struct nemesis *run)
         !nemesis_network_start (run))
         return false;
     for (uint32_t node = 1; node <= run->options.nodes; node++)
-        if (!nemesis_node_start (run, node))
+        /* Every change of a leader is in the logs: that is what one looks for in them afterwards. */
+        if (!nemesis_configure (run, node, "level = info", "level = debug") || !nemesis_node_start (run, node))
             return false;
     if (!nemesis_nodes_ready (run, NEMESIS_READY_MS))
         return false;
@@ -126,7 +127,7 @@ static uint32_t families_of (const struct nemesis *run, int out[FAMILY_COUNT])
 }
 
 /* Draws the families of a phase. None: a quiet one. */
-static uint32_t draw_mix (struct nemesis *run, struct actor mix[MIX_MAX])
+static uint32_t draw_mix (struct nemesis *run, uint64_t lasts_ms, struct actor mix[MIX_MAX])
 {
     int families[FAMILY_COUNT];
     uint32_t count = families_of (run, families), wanted = nemesis_draw (run, MIX_MAX) + 1;
@@ -139,9 +140,11 @@ static uint32_t draw_mix (struct nemesis *run, struct actor mix[MIX_MAX])
         uint32_t j = i + nemesis_draw (run, count - i);
         int family = families[j];
         families[j] = families[i];
-        const struct family *self = &nemesis_families[family];
+        /* Each begins in the first quarter, however short the phase. */
+        uint64_t latest_ms = nemesis_families[family].idle_max_ms / 2;
+        latest_ms = latest_ms < lasts_ms / 4 ? latest_ms : lasts_ms / 4;
         mix[i] = (struct actor){
-            .family = family, .next_ms = nemesis_now_ms () + nemesis_between (run, 100, 100 + self->idle_max_ms / 2)};
+            .family = family, .next_ms = nemesis_now_ms () + nemesis_between (run, 100, 100 + latest_ms)};
     }
     return wanted;
 }
@@ -165,7 +168,7 @@ static void act (struct nemesis *run, struct actor *actor)
 static bool phase (struct nemesis *run, uint64_t end_ms)
 {
     struct actor mix[MIX_MAX];
-    uint32_t count = draw_mix (run, mix);
+    uint32_t count = draw_mix (run, end_ms - nemesis_now_ms (), mix);
     char names[128] = "quiet";
     for (uint32_t i = 0, used = 0; i < count; i++)
         used += (uint32_t) snprintf (

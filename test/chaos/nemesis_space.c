@@ -177,32 +177,14 @@ static bool rewrite (struct nemesis *run, uint32_t from, const char *file, const
     return fine;
 }
 
-/* node-N.conf names nodes-N.conf from now on. */
-static bool point_to (struct nemesis *run, uint32_t node)
-{
-    char name[64], path[NEMESIS_PATH], *text = malloc (FILE_MAX), *out = malloc (FILE_MAX);
-    snprintf (name, sizeof name, "node-%u.conf", node);
-    bool fine = text != NULL && out != NULL && nemesis_path (path, run->cluster, name) &&
-                nemesis_read_file (path, text, FILE_MAX);
-    char *at = fine ? strstr (text, "nodes = nodes.conf") : NULL;
-    fine = at != NULL;
-    if (fine) {
-        snprintf (out, FILE_MAX, "%.*snodes = nodes-%u.conf%s", (int) (at - text), text, node,
-            at + strlen ("nodes = nodes.conf"));
-        fine = nemesis_write_file (path, out);
-    }
-    free (text);
-    free (out);
-    return fine;
-}
-
 static bool rewrite_all (struct nemesis *run)
 {
     bool fine = rewrite (run, 0, "cluster.client", "chaos.client");
     for (uint32_t node = 1; node <= run->options.nodes && fine; node++) {
-        char name[64];
+        char name[64], line[80];
         snprintf (name, sizeof name, "nodes-%u.conf", node);
-        fine = rewrite (run, node, "nodes.conf", name) && point_to (run, node);
+        snprintf (line, sizeof line, "nodes = %s\n", name);
+        fine = rewrite (run, node, "nodes.conf", name) && nemesis_configure (run, node, "nodes = nodes.conf\n", line);
     }
     return fine;
 }
