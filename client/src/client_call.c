@@ -123,6 +123,8 @@ enum status client_call_start (struct maitre *client, const struct call_start *s
     if (status != STATUS_OK)
         return status;
     struct call *call = take (client, start->own);
+    if (call == NULL && client->outstanding < client->outstanding_max)
+        return client_error (&client->error, STATUS_RESOURCE_EXHAUSTED, "NO_MEMORY", "no memory for a call");
     if (call == NULL)
         return client_error (&client->error, STATUS_RESOURCE_EXHAUSTED, "OUTSTANDING",
             "%u calls are under way, the bound of this handle; wait for answers, or raise outstanding_max",

@@ -13,7 +13,15 @@ struct owned_reply {
 struct waiting_call {
     bool done;
     struct owned_reply *owned; /* NULL when done: no memory */
+    bool write;
+    bool done_there; /* what no memory was left for: the call happened, or may have */
+    struct maitre_id request_id;
 };
+
+static bool is_write (const struct method *method)
+{
+    return method->class == METHOD_WRITE || method->class == METHOD_SYSTEM_WRITE;
+}
 
 static void keep_reply (struct maitre *client, uint64_t number, const struct maitre_reply *reply, void *user)
 {
@@ -23,6 +31,8 @@ static void keep_reply (struct maitre *client, uint64_t number, const struct mai
     size_t reason = strlen (reply->reason) + 1, message = strlen (reply->message) + 1;
     waiting->done = true;
     waiting->owned = malloc (sizeof *waiting->owned + reason + message + reply->body.len);
+    waiting->done_there = reply->status == MAITRE_OK || reply->maybe_applied;
+    waiting->request_id = reply->request_id;
     if (waiting->owned == NULL)
         return;
     char *at = waiting->owned->bytes;
@@ -68,14 +78,23 @@ static enum status may_block (struct maitre *client)
     return STATUS_OK;
 }
 
+/* A write that was answered, but not to the caller, is one whose outcome the caller does not know. */
+static enum maitre_status no_memory (struct maitre *client, const struct waiting_call *waiting)
+{
+    enum status status =
+        client_error (&client->error, STATUS_RESOURCE_EXHAUSTED, "NO_MEMORY", "no memory for the reply");
+    client->error.maybe_applied = waiting->write && waiting->done_there;
+    client->error.request_id = waiting->request_id;
+    return (enum maitre_status) status;
+}
+
 static enum maitre_status wait_for (struct maitre *client, struct waiting_call *waiting, struct maitre_reply **reply)
 {
     while (!waiting->done)
         if (maitre_process (client, -1) < 0)
             return MAITRE_FAILED_PRECONDITION;
     if (waiting->owned == NULL)
-        return (enum maitre_status) client_error (
-            &client->error, STATUS_RESOURCE_EXHAUSTED, "NO_MEMORY", "no memory for the reply");
+        return no_memory (client, waiting);
     struct maitre_reply *got = &waiting->owned->reply;
     enum maitre_status status = got->status;
     if (status != MAITRE_OK)
@@ -90,7 +109,8 @@ static enum maitre_status wait_for (struct maitre *client, struct waiting_call *
 enum maitre_status maitre_call (struct maitre *client, const char *method, struct maitre_bytes body,
     const struct maitre_call_options *options, struct maitre_reply **reply)
 {
-    struct waiting_call waiting = {0};
+    const struct method *known = method == NULL ? NULL : method_by_name (bytes_text (method));
+    struct waiting_call waiting = {.write = known != NULL && is_write (known)};
     if (reply != NULL)
         *reply = NULL;
     enum maitre_status status = (enum maitre_status) may_block (client);
@@ -122,7 +142,7 @@ enum maitre_status client_invoke_start (struct maitre *client, uint32_t method_n
         .options = options,
         .answer = answer,
         .user = user};
-    bool write = method->class == METHOD_WRITE || method->class == METHOD_SYSTEM_WRITE;
+    bool write = is_write (method);
     uint32_t hash = 0;
     if (options != NULL && !maitre_id_is_zero (&options->request_id)) {
         start.has_request_id = true;
@@ -141,7 +161,7 @@ enum maitre_status client_invoke_start (struct maitre *client, uint32_t method_n
 enum maitre_status client_invoke (struct maitre *client, uint32_t method_number, const void *request,
     const struct maitre_call_options *options, struct maitre_reply **reply, void *value)
 {
-    struct waiting_call waiting = {0};
+    struct waiting_call waiting = {.write = is_write (method_by_number (method_number))};
     struct maitre_reply *got = NULL;
     if (reply != NULL)
         *reply = NULL;
@@ -156,8 +176,10 @@ enum maitre_status client_invoke (struct maitre *client, uint32_t method_number,
         struct arena arena;
         uint8_t *room = client_scratch (client, arena_size);
         arena_init (&arena, room, room == NULL ? 0 : arena_size);
-        if (codec_decode (type, bytes_of (got->body.data, got->body.len), CODEC_LENIENT, &arena, value, NULL) !=
-            STATUS_OK)
+        if (room == NULL)
+            status = no_memory (client, &waiting);
+        else if (codec_decode (type, bytes_of (got->body.data, got->body.len), CODEC_LENIENT, &arena, value, NULL) !=
+                 STATUS_OK)
             status = (enum maitre_status) client_error (&client->error, STATUS_INTERNAL, "BAD_REPLY",
                 "the node's reply is not understood; is the node newer than this library?");
     }
