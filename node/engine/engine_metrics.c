@@ -89,6 +89,10 @@ static void add_turns (struct page *page, const struct engine *engine)
     metric (page, "scrub_passes_total", "counter", "Passes of the scrubber over all state and log.", c->scrub_passes);
     metric (page, "scrub_age_ms", "gauge", "Since the last whole pass of the scrubber, or since the start.",
         engine->now_ms - (engine->scrub_over_ms != 0 ? engine->scrub_over_ms : engine->started_ms));
+    uint32_t moves, moves_done;
+    placement_count (&engine->placement.record, &moves, &moves_done);
+    metric (page, "moves", "gauge", "Shards of which a replaced node gets a new replica.", moves);
+    metric (page, "moves_done", "gauge", "Those of them that are done.", moves_done);
     metric (page, "impostor_frames_total", "counter", "Frames from exchanged data folders.", c->frames_impostor);
 }
 

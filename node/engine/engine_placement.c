@@ -305,7 +305,7 @@ void engine_placement_tick (struct engine *engine)
 {
     struct replica *replica = engine->replicas[0];
     struct placement_state *placement = &engine->placement;
-    if (replica != NULL)
+    if (replica != NULL && !replica->damaged && !replica->dead)
         look_here (engine, replica);
     /* One that is being filled, or whose folder the others do not take for this node's, is told nothing by Raft. */
     bool told = replica != NULL && replica->leader_node != 0;

@@ -74,6 +74,15 @@ static bool may_replace (const struct engine *engine, uint32_t node, struct obje
             node);
         return false;
     }
+    if (id_is_zero (&engine->peers[node].uuid)) { /* which folder would be refused from now on? */
+        objection->reason = "NEVER_MET";
+        snprintf (objection->text, sizeof objection->text,
+            "node %u was never met by the node that you ask, so its old data folder is not known: ask another one "
+            "(--node); "
+            "if none has met it, just start it",
+            node);
+        return false;
+    }
     return quorums_hold (engine, node, objection);
 }
 
@@ -216,6 +225,7 @@ static void look_at (struct engine *engine, struct replica *replica)
 {
     struct shard_status status;
     shard_status_get (replica->core, &status);
+    replica->placed = status.placing != PLACEMENT_PHASE_NONE; /* a core that started over was not told */
     if (status.placing == replica->placing)
         return;
     replica->placing = status.placing;
@@ -232,7 +242,7 @@ static void drive (struct engine *engine)
     uint32_t moving = 0;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         struct replica *replica = engine->replicas[shard];
-        if (replica == NULL)
+        if (replica == NULL || replica->dead)
             continue;
         enum placement_phase phase = placement_phase_of (record, shard);
         bool leads = replica->leader_node == engine->config.node;

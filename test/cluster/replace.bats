@@ -144,8 +144,10 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
   until_true 10 link_is_down 2 1
   replace_begin 2
   until_true 10 awaited 1
-  cluster start 2
-  some_done() { [ "$(maitre cluster members --node 1 --json | json nodes.1.moves_done)" -ge 2 ]; }
+  # Without waiting for it: it is ready only when everything has moved.
+  "$BIN/maitred" --config "$CLUSTER/node-2.conf" 2>>"$CLUSTER/node-2.log" 3>&- &
+  echo $! >"$CLUSTER/node-2.pid"
+  some_done() { [ "$(maitre cluster members --node 1 --json | json nodes.1.moves_done)" -ge 1 ]; }
   until_true 20 some_done
   leader=$(cluster leader shard:0)
   [ "$leader" != 2 ] || leader=1

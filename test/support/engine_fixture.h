@@ -41,15 +41,24 @@ struct fixture {
     uint64_t next_call, next_random;
 };
 
+/* Below the ports that the system gives to connections: a node that is down for a while must find its own free again. */
 static inline uint16_t fixture_free_port (void)
 {
-    int fd = socket (AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl (INADDR_LOOPBACK)}};
-    socklen_t len = sizeof address;
-    assert_int_equal (bind (fd, (struct sockaddr *) &address, sizeof address), 0);
-    assert_int_equal (getsockname (fd, (struct sockaddr *) &address, &len), 0);
-    close (fd);
-    return ntohs (address.sin_port);
+    static unsigned tries;
+    for (;;) {
+        struct timespec now;
+        clock_gettime (CLOCK_MONOTONIC, &now);
+        unsigned mixed = ((unsigned) getpid () * 7919u + (unsigned) now.tv_nsec + ++tries) * 2654435761u;
+        int fd = socket (AF_INET, SOCK_STREAM, 0);
+        struct sockaddr_in address = {.sin_family = AF_INET,
+            .sin_addr = {.s_addr = htonl (INADDR_LOOPBACK)},
+            .sin_port = htons ((uint16_t) (10000u + (mixed >> 8) % 20000u))};
+        assert_true (fd >= 0);
+        bool free_one = bind (fd, (struct sockaddr *) &address, sizeof address) == 0;
+        close (fd);
+        if (free_one)
+            return ntohs (address.sin_port);
+    }
 }
 
 static inline uint64_t fixture_wall_ms (void)

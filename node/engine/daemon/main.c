@@ -13,10 +13,12 @@
 #include "router/front/safe_socket.h"
 
 static struct engine *running;
+static volatile sig_atomic_t asked_to_stop;
 
 static void on_signal (int number)
 {
     (void) number;
+    asked_to_stop = 1;
     if (running != NULL)
         engine_stop (running);
 }
@@ -40,6 +42,16 @@ static void usage (FILE *out)
         "            6 damaged data, 7 memory or descriptors, 70 halted after a failure\n");
 }
 
+/* While the process starts over a request to stop waits, and is not lost: it is pending over the exec. */
+static void hold_signals (int how)
+{
+    sigset_t stop;
+    sigemptyset (&stop);
+    sigaddset (&stop, SIGTERM);
+    sigaddset (&stop, SIGINT);
+    sigprocmask (how, &stop, NULL);
+}
+
 static int run (const struct engine_config *config)
 {
     struct engine_error error;
@@ -50,6 +62,7 @@ static int run (const struct engine_config *config)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction (SIGTERM, &action, NULL);
     sigaction (SIGINT, &action, NULL);
+    hold_signals (SIG_UNBLOCK);
     enum engine_exit code = engine_run (running);
     struct engine *engine = running;
     running = NULL;
@@ -93,6 +106,9 @@ static int load_and_run (const char *path, bool check_only)
 static int again (char **argv)
 {
     char path[4096];
+    hold_signals (SIG_BLOCK);
+    if (asked_to_stop)
+        return ENGINE_EXIT_OK;
     ssize_t len = readlink ("/proc/self/exe", path, sizeof path - 1);
     path[len > 0 ? len : 0] = '\0';
     if (access (path, X_OK) == 0)
