@@ -152,8 +152,8 @@ static int by_customer (const void *a, const void *b)
 static struct count *count_up (const struct sums *sums, size_t *count_out)
 {
     const struct history *history = sums->history;
-    struct count *counts = NULL;
-    size_t count = 0, room = 0;
+    size_t count = 0, room = 64;
+    struct count *counts = zeros (room, sizeof *counts);
     for (uint32_t entity = 0; entity < history->entities.count; entity++) {
         bool held;
         const struct history_op *read = sums->read[entity] != 0 ? &history->ops[sums->read[entity] - 1] : NULL;
@@ -164,7 +164,7 @@ static struct count *count_up (const struct sums *sums, size_t *count_out)
         for (uint32_t i = 0; i < check_basket_size (history, read->seen_basket); i++) {
             for (uint32_t n = 0; n < items[i].count; n++) {
                 if (count == room) {
-                    room = room == 0 ? 1024 : room * 2;
+                    room *= 2;
                     counts = realloc (counts, room * sizeof *counts);
                     maitre_assert (counts != NULL);
                 }

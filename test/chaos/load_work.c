@@ -284,6 +284,11 @@ static bool choose_once (struct load_client *client, struct load_call *call)
         call->of_f = asked->f;
         return true;
     }
+    if (dice < 67 && kept > 0) { /* the same reservation under another request id: it is there already */
+        *call = arena->recent[load_draw (client->lane, kept)];
+        memset (&call->request, 0, sizeof call->request);
+        return true;
+    }
     if (dice < 85)
         return make_book (client, call), true;
     if (dice < 92)

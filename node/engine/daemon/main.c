@@ -11,6 +11,7 @@
 #include "node/engine/engine.h"
 #include "node/failpoint/failpoint.h"
 #include "router/front/safe_socket.h"
+#include "schemas/runtime/planted.h"
 
 static struct engine *running;
 static volatile sig_atomic_t asked_to_stop;
@@ -118,6 +119,26 @@ static int again (char **argv)
     return ENGINE_EXIT_RESOURCES;
 }
 
+#ifdef MAITRED_PLANTED
+/* Of real nodes the environment chooses the bug, for tests of scripts/chaos: none, or one of schemas/runtime/planted.h. */
+static bool plant (const char *name)
+{
+#define NAME(name) #name,
+    static const char *const names[] = {"", PLANTED_LIST (NAME)};
+#undef NAME
+    if (name == NULL || name[0] == '\0')
+        return true;
+    for (int i = 1; i < (int) PLANTED_COUNT; i++) {
+        if (strcmp (names[i], name) != 0)
+            continue;
+        planted_chosen = (enum planted) i;
+        return true;
+    }
+    fprintf (stderr, "maitred: MAITRED_PLANT=%s: there is no such bug\n", name);
+    return false;
+}
+#endif
+
 int main (int argc, char **argv)
 {
     static const struct option options[] = {
@@ -134,6 +155,8 @@ int main (int argc, char **argv)
 #ifdef MAITRED_PLANTED
     fputs ("maitred: THIS BUILD HAS PLANTED BUGS (MAITRED_PLANTED): it is for testing the tests, never for data\n",
         stderr);
+    if (!plant (getenv ("MAITRED_PLANT")))
+        return 2;
 #endif
     if (argc > 1 && strcmp (argv[1], "create-cluster") == 0)
         return create_cluster (argc - 1, argv + 1);
