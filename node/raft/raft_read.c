@@ -75,8 +75,8 @@ void raft_read_confirm (struct raft *raft, struct raft_effects *effects)
 void raft_read_begin (struct raft *raft, struct raft_effects *effects)
 {
     maitre_assert (raft->role == RAFT_LEADER);
-    bool fresh = raft->commit < raft->noop_index && !PLANTED (R4_READ_BEFORE_NOOP);
-    if (raft->reads_assigned == raft->reads_count || fresh)
+    if (raft->reads_assigned == raft->reads_count ||
+        (raft->commit < raft->noop_index && !PLANTED (R4_READ_BEFORE_NOOP)))
         return;
     bool reused = PLANTED (R5_ROUND_ID_REUSED) && raft->reads_assigned > 0;
     if (!reused)

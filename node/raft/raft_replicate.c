@@ -55,8 +55,8 @@ void raft_replicate_commit (struct raft *raft, struct raft_effects *effects)
             match[i] = raft_peer_counts (&raft->peers[i]) ? raft->peers[i].match : 0;
     }
     uint64_t reached = raft_quorum_reached (&raft->configuration, match);
-    bool own_term = raft_log_term (&raft->log, reached) == raft->term || PLANTED (R3_OLD_TERM_BY_COUNTING);
-    if (reached <= raft->commit || !own_term)
+    if (reached <= raft->commit ||
+        (raft_log_term (&raft->log, reached) != raft->term && !PLANTED (R3_OLD_TERM_BY_COUNTING)))
         return;
     maitre_assert (reached <= raft_log_last (&raft->log));
     raft->commit = reached;

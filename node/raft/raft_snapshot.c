@@ -58,8 +58,7 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
         raft->base_configuration = *event->configuration; /* a committed one: it is as of an applied index (R7) */
         raft_configuration_use (raft, &raft->base_configuration, event->index);
         raft_persist_reset (raft);
-        if (!PLANTED (R13_COMMIT_KEPT_ON_RESET))
-            raft->commit = event->index; /* what committed behind it was never synced here, and comes again */
+        raft->commit = event->index; /* what committed behind it was never synced here, and comes again */
     } else if (raft->persisted_index < event->index) {
         raft->persisted_index = event->index; /* the snapshot stands for entries that are still being written */
     }

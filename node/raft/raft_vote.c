@@ -195,8 +195,7 @@ static void answer_vote (struct raft *raft, const struct raft_message *message, 
     struct raft_message *reply = PLANTED (R1_VOTE_BEFORE_SYNC)
                                      ? raft_send_now (raft, effects, RAFT_VOTE_REPLY, message->from)
                                      : raft_send_after (raft, effects, RAFT_VOTE_REPLY, message->from); /* R1 */
-    bool conditional = raft->suspect && !PLANTED (R12_SUSPECT_VOTES);
-    reply->flags = granted ? (conditional ? RAFT_FLAG_SUSPECT : 0) : RAFT_FLAG_REJECT;
+    reply->flags = granted ? (raft->suspect && !PLANTED (R12_SUSPECT_VOTES) ? RAFT_FLAG_SUSPECT : 0) : RAFT_FLAG_REJECT;
     maitre_assert (!granted || raft->vote == message->from);
 }
 

@@ -201,8 +201,7 @@ bool reserve_basket_take (struct service_call *call, const struct reserve_basket
     enum reserve_state state, const struct reservation *own)
 {
     bool held = state == RESERVE_STATE_HELD;
-    size_t count = PLANTED (HALF_A_BASKET) ? 1 : basket->count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < basket->count && !(PLANTED (HALF_A_BASKET) && i > 0); i++) {
         const struct reserve_item *item = &basket->items[i];
         int32_t units = (int32_t) reserve_item_quantity (item);
         counter_plan_add (

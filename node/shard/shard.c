@@ -352,7 +352,7 @@ void shard_status_get (const struct shard *self, struct shard_status *status)
         .snapshot_index = self->status.snapshot_index,
         .last_index = self->status.last_index,
         .commit_index = self->status.commit,
-        .applied_index = self->applied,
+        .applied_index = PLANTED (R14_INDEX_AHEAD_OF_STATE) ? self->status.commit : self->applied,
         .leader_node = self->status.leader_node,
         .log_time_ms = log_time_now (&self->log_time, self->now_ms, self->wall_median_ms),
         .log_bytes = self->status.log_bytes,

@@ -91,9 +91,8 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         return;
     if (chunk->index_term == 0 || chunk->index_term > chunk->term || chunk->index > RAFT_INDEX_MAX)
         return;
-    if (chunk->index <= self->applied &&
-        !PLANTED (
-            R13_INSTALL_GOES_BACK)) { /* the log brought it here meanwhile, or the last acknowledgement was lost */
+    /* The log brought it here meanwhile, or the last acknowledgement was lost. */
+    if (chunk->index <= self->applied && !PLANTED (R13_INSTALL_GOES_BACK)) {
         if (self->in.index <= self->applied)
             receive_abort (self);
         ack_emit (self, chunk, chunk->sequence + 1, true, true);
@@ -103,8 +102,7 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         return; /* damaged under way: it will come again */
     if (self->in.active && self->in.from == chunk->from && chunk->snapshot < self->in.id)
         return; /* of a transfer that its sender has given up since */
-    bool known = self->in.id == chunk->snapshot || PLANTED (R13_CHUNKS_MIXED);
-    bool same = self->in.active && self->in.from == chunk->from && known;
+    bool same = self->in.active && self->in.from == chunk->from && self->in.id == chunk->snapshot;
     if (!same) {
         if (chunk->sequence != 0 || !receive_begin (self, chunk)) {
             if (!self->fatal)
@@ -118,9 +116,8 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         ack_emit (self, chunk, 0, false, false);
         return;
     }
-    if (chunk->sequence != in->next &&
-        !(PLANTED (R13_CHUNK_TWICE) &&
-            chunk->sequence < in->next)) { /* a repeat, or one after a gap: say what is wanted */
+    /* A repeat, or one after a gap: say what is wanted. */
+    if (chunk->sequence != in->next && !(PLANTED (R13_CHUNK_TWICE) && chunk->sequence < in->next)) {
         ack_emit (self, chunk, in->next, true, false);
         return;
     }

@@ -520,6 +520,7 @@ struct sim {
     uint64_t candidacies; /* replicas that asked for votes in a term */
     struct sim_change changes[SIM_SHARDS_MAX];
     uint64_t disk_slow_until_us[SIM_NODES_MAX + 1];
+    uint64_t mute_until_us[SIM_NODES_MAX + 1]; /* a young leader's own entries are lost on their way */
     struct raft_effects effects;
     struct sim_work *work;                                      /* services mode */
     struct id cluster;                                          /* services mode */

@@ -76,6 +76,9 @@ void sim_duty_send (struct sim *sim, struct sim_replica *replica, const struct r
 {
     size_t len;
     sim_oracle_message (sim, message);
+    bool own = message->count > 0 && message->entries[message->count - 1].term == message->term;
+    if (own && sim->time_us < sim->mute_until_us[replica->node->index])
+        return;
     uint8_t *data = encode_message (sim, message, &len);
     send_bytes (sim, replica, message->to, data, len);
     free (data);

@@ -257,6 +257,13 @@ void sim_node_persisted (struct sim *sim, struct sim_node *node, struct sim_writ
     case SIM_WRITE_INSTALL:
         input = sim_node_input (sim, replica, RAFT_RESTORE);
         input->install = sim_copy (write, sizeof *write);
+        if (sim->chaos && (sim->families & SIM_CRASH) && sim_chance (sim, 3)) /* before the log follows (R13) */
+            sim_queue_push (&sim->queue, (struct sim_happening){
+                                             .time_us = sim->time_us + sim_below (sim, 400),
+                                             .kind = SIM_STRIKE,
+                                             .node = node->index,
+                                             .epoch = node->epoch,
+                                         });
         break;
     case SIM_WRITE_COMPACT:
     case SIM_WRITE_SUSPECT:
