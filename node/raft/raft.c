@@ -95,19 +95,13 @@ static enum status load (struct raft *raft, const struct raft_stored *stored)
     return STATUS_OK;
 }
 
-/* G4: the first election of a start is staggered by rank, so that not everybody stands up at once. */
+/* G4: the first election of a start is staggered by rank, too, so that not everybody stands up at once. */
 static void arm_first (struct raft *raft)
 {
-    uint32_t voters = 0;
-    for (uint32_t i = 0; i < raft->configuration.count; i++)
-        voters += raft_is_voter (raft, i);
     raft->election_deadline_ms = raft->now_ms;
     if (raft_quorum_alone (raft))
         return;
-    uint64_t slots = voters == 0 ? 1 : voters;
-    uint64_t slot_ms = (raft->options.election_max_ms - raft->options.election_min_ms) / slots;
-    uint64_t rank = raft->self < 0 ? 0 : raft->configuration.members[raft->self].rank % slots;
-    raft->election_deadline_ms += raft->options.election_min_ms + rank * slot_ms + raft_random (raft, slot_ms + 1);
+    raft->election_deadline_ms += raft->options.election_min_ms + raft_role_turn_ms (raft);
     if (PLANTED (G4_NO_STAGGER))
         raft->election_deadline_ms = raft->now_ms + raft->options.election_min_ms;
     maitre_assert (raft->election_deadline_ms > raft->now_ms);

@@ -216,6 +216,8 @@ void raft_role_lead (struct raft *raft, struct raft_effects *effects);
 uint64_t raft_random (struct raft *raft, uint64_t bound);
 /* The election timer: after a lost link to the leader short and staggered by rank, otherwise random. */
 void raft_role_arm (struct raft *raft);
+/* How long after election_min_ms this replica waits for others to stand up first, by its rank. */
+uint64_t raft_role_turn_ms (struct raft *raft);
 bool raft_quick (const struct raft *raft);
 uint64_t raft_quick_wait_ms (struct raft *raft, uint64_t steps);
 /* Appends an entry of the leader's own. RESOURCE_EXHAUSTED: no memory. */

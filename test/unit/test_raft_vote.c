@@ -380,6 +380,30 @@ static void test_raft_vote__first_elections_are_staggered_by_rank (void **state)
     }
 }
 
+/* Votes that are split cost all of the waiting once more. */
+static void test_raft_vote__followers_of_a_silent_leader_stand_up_one_after_the_other (void **state)
+{
+    (void) state;
+    uint64_t earliest[4] = {0, UINT64_MAX, UINT64_MAX, UINT64_MAX}, latest[4] = {0};
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        for (uint64_t replica = 1; replica <= 3; replica++) {
+            struct rig rig;
+            struct raft_configuration voters = rig_voters (3);
+            struct raft_stored stored = {.configuration = &voters};
+            rig_open_stored (&rig, &(struct raft_options){.replica = replica, .seed = seed}, &stored);
+            rig_receive (&rig, rig_message (&rig, RAFT_HEARTBEAT, replica % 3 + 1, 1));
+            uint64_t wait_ms = raft_deadline_ms (rig.raft) - rig.now_ms;
+            assert_in_range (wait_ms, 500, 900);
+            earliest[replica] = wait_ms < earliest[replica] ? wait_ms : earliest[replica];
+            latest[replica] = wait_ms > latest[replica] ? wait_ms : latest[replica];
+            rig_close (&rig);
+        }
+    }
+    assert_true (latest[1] - earliest[1] >= 50); /* each still draws: groups do not march in step */
+    assert_true (earliest[2] >= latest[1] + 30);
+    assert_true (earliest[3] >= latest[2] + 30);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +427,7 @@ int main (void)
         cmocka_unit_test (test_raft_vote__counts_voters_only),
         cmocka_unit_test (test_raft_vote__ignores_what_is_for_another_replica),
         cmocka_unit_test (test_raft_vote__first_elections_are_staggered_by_rank),
+        cmocka_unit_test (test_raft_vote__followers_of_a_silent_leader_stand_up_one_after_the_other),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
