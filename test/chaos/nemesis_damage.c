@@ -185,5 +185,5 @@ void nemesis_power_off (struct nemesis *run)
 const char *nemesis_wipe_unable (struct nemesis *run)
 {
     (void) run;
-    return "a node with an emptied folder needs maitre node replace, which is not there yet";
+    return "the nemesis cannot replace a node yet; test/cluster/replace.bats empties folders";
 }
