@@ -464,7 +464,8 @@ enum sim_family {
     SIM_FLIP = 1 << 22,      /* bits of a log turn over */
     SIM_MISDIRECT = 1 << 23, /* a sector was written where another one belongs */
     SIM_EIO = 1 << 24,       /* a write or sync fails, or a start cannot read */
-    SIM_FAMILIES = 25,
+    SIM_WIPE = 1 << 25,      /* a data folder is lost: the node comes back as new replicas */
+    SIM_FAMILIES = 26,
 };
 /* Words for the summary, by bit. */
 extern const char *const sim_family_names[SIM_FAMILIES];
@@ -489,6 +490,10 @@ struct sim_change {
 };
 
 void sim_admin_next (struct sim *sim);
+/* sim_wipe.c: a node loses its data folder; and its replica of a shard is replaced, as an operator asks for. */
+void sim_wipe (struct sim *sim, struct sim_node *node);
+void sim_wipe_replace (struct sim *sim, uint32_t shard);
+void sim_admin_replace (struct sim *sim, uint32_t shard, uint64_t leaves, uint32_t node);
 
 /* ---- sim_main.c ---- */
 struct sim_options {
@@ -527,8 +532,11 @@ struct sim {
     struct gossip_effects *gossip_effects;                      /* services mode */
     struct raft_member first[SIM_SHARDS_MAX][RAFT_MEMBERS_MAX]; /* the map: placements as they were founded */
     uint32_t first_count[SIM_SHARDS_MAX];
-    uint32_t rotten;           /* the one node whose sectors are damaged in this run, 0: none yet */
-    uint32_t cut_from, cut_to; /* a one-way cut that stays after healing; 0: none */
+    uint64_t wiped[SIM_SHARDS_MAX]; /* the replica that was lost with its folder and is to be replaced, 0: none */
+    uint32_t wiped_node;            /* 0: none in this run */
+    uint64_t records_max;           /* request records that a shard keeps */
+    uint32_t rotten;                /* the one node whose sectors are damaged in this run, 0: none yet */
+    uint32_t cut_from, cut_to;      /* a one-way cut that stays after healing; 0: none */
 };
 
 struct sim_result {

@@ -1,5 +1,5 @@
 /* The membership script: replace a voter by a fresh replica, as placement will: learner, caught up, joint, gone. */
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 #include "schemas/runtime/assert.h"
 
@@ -29,7 +29,6 @@ static uint32_t free_node (struct sim *sim, uint32_t shard, const struct raft_co
 
 static void begin (struct sim *sim, uint32_t shard, const struct raft_configuration *members)
 {
-    struct sim_change *change = &sim->changes[shard];
     if (sim->oracle.groups[shard].damaged > 0)
         return;
     uint64_t leaves = members->members[sim_below (sim, members->count)].replica;
@@ -37,12 +36,35 @@ static void begin (struct sim *sim, uint32_t shard, const struct raft_configurat
     if (node == 0)
         return;
     sim_fault_count (sim, SIM_MEMBERS);
+    sim_admin_replace (sim, shard, leaves, node);
+}
+
+void sim_admin_replace (struct sim *sim, uint32_t shard, uint64_t leaves, uint32_t node)
+{
+    struct sim_change *change = &sim->changes[shard];
     *change = (struct sim_change){.running = true, .leaves = leaves, .started_us = sim->time_us};
     change->joins = sim_new_replica (sim, node);
     struct sim_stored *stored = sim_disk_create (&sim->nodes[node], shard, change->joins, NULL);
     sim_node_open_replica (sim, &sim->nodes[node], stored);
     sim_trace (sim, "shard %u: replica %lu on node %u is to replace %lu", shard, (unsigned long) change->joins, node,
         (unsigned long) leaves);
+}
+
+/* The committed map names the new replica: nodes take it from the system shard's log, here at once. */
+static void publish (struct sim *sim, uint32_t shard, const struct sim_change *change)
+{
+    for (uint32_t i = 0; i < sim->first_count[shard]; i++)
+        if (sim->first[shard][i].replica == change->leaves) {
+            sim->first[shard][i].replica = change->joins;
+            sim->first[shard][i].node = sim_node_of (sim, change->joins);
+        }
+    for (uint32_t n = 1; n <= sim->nodes_count; n++) {
+        if (!sim->nodes[n].engine)
+            continue;
+        enum status status = sim_engine_map (sim->nodes[n].engine, shard);
+        if (status != STATUS_OK)
+            sim_fail (sim, "shard %u: the map does not take its replicas", shard);
+    }
 }
 
 static void finish (struct sim *sim, uint32_t shard)
@@ -57,6 +79,11 @@ static void finish (struct sim *sim, uint32_t shard)
         sim_node_drop_replica (sim, node, change->leaves);
         sim_disk_erase (node, change->leaves);
     }
+    if (sim->wiped[shard] == change->leaves) {
+        sim->oracle.groups[shard].damaged--;
+        sim->wiped[shard] = 0;
+    }
+    publish (sim, shard, change);
     change->running = false;
 }
 
@@ -96,7 +123,7 @@ static void advance (struct sim *sim, uint32_t shard, struct sim_replica *leader
 
 void sim_admin_next (struct sim *sim)
 {
-    if (!(sim->families & SIM_MEMBERS))
+    if (!(sim->families & (SIM_MEMBERS | SIM_WIPE)))
         return;
     for (uint32_t shard = 0; shard < sim->shards_count; shard++) {
         struct sim_replica *leader = sim_find_leader (sim, shard);
@@ -104,7 +131,9 @@ void sim_admin_next (struct sim *sim)
             continue;
         if (sim->changes[shard].running)
             advance (sim, shard, leader);
-        else if (sim->chaos && sim_chance (sim, 8))
+        else if (sim->wiped[shard] != 0)
+            sim_wipe_replace (sim, shard);
+        else if (sim->chaos && (sim->families & SIM_MEMBERS) && sim_chance (sim, 8))
             begin (sim, shard, raft_configuration (leader->raft));
     }
     sim_queue_push (&sim->queue, (struct sim_happening){

@@ -3,7 +3,7 @@
 
 const char *const sim_family_names[SIM_FAMILIES] = {"loss", "delay", "duplicate", "reorder", "partition", "one-way",
     "reset", "crash", "torn", "power", "pause", "slow-disk", "drift", "rot", "transfer", "members", "compact", "small",
-    "churn", "clock", "all-clocks", "disk-full", "bit-flip", "misdirected", "io-error"};
+    "churn", "clock", "all-clocks", "disk-full", "bit-flip", "misdirected", "io-error", "wipe"};
 
 void sim_fault_count (struct sim *sim, uint32_t family)
 {
@@ -321,6 +321,9 @@ static void inject (struct sim *sim, uint32_t family)
     case SIM_ROT:
         damage (sim, node, SIM_DAMAGE_TAIL);
         break;
+    case SIM_WIPE:
+        sim_wipe (sim, node);
+        break;
     case SIM_FLIP:
         rot (sim, node, SIM_DAMAGE_FLIP);
         break;
@@ -360,8 +363,8 @@ void sim_fault_heal (struct sim *sim)
     sim->chaos = false;
     /* Without damage or membership changes any one node may stay dead. */
     uint32_t stays_dead = 0;
-    bool whole =
-        (sim->families & (SIM_ROT | SIM_TORN | SIM_EIO | SIM_FLIP | SIM_MISDIRECT | SIM_MEMBERS)) || sim->voters < 3;
+    bool whole = (sim->families & (SIM_ROT | SIM_TORN | SIM_EIO | SIM_FLIP | SIM_MISDIRECT | SIM_WIPE | SIM_MEMBERS)) ||
+                 sim->voters < 3;
     if (!whole && sim_chance (sim, 2))
         stays_dead = any_node (sim);
     sim_net_heal (sim);

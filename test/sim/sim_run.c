@@ -53,6 +53,7 @@ static void draw (struct sim *sim, const struct sim_options *options)
     sim->voters = sim_chance (sim, 8) ? 1 : sim_chance (sim, 4) && sim->nodes_count >= 5 ? 5 : 3;
     for (uint32_t n = 1; n <= sim->nodes_count; n++)
         sim->nodes[n].index = n;
+    sim->records_max = sim_chance (sim, 3) ? sim_between (sim, 20, 200) : 1000000;
     sim_fault_draw (sim);
 }
 
@@ -188,7 +189,7 @@ static void describe (struct sim *sim, uint32_t shard)
 static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
 {
     struct sim_replica *leader = sim_find_leader (sim, shard);
-    if (!leader || sim->changes[shard].running)
+    if (!leader || sim->changes[shard].running || sim->wiped[shard] != 0)
         return false;
     struct raft_status status;
     raft_status (leader->raft, &status);

@@ -14,8 +14,10 @@ uint64_t sim_shard_wall_ms (const struct sim *sim)
 
 struct services_config sim_shard_services (const struct sim *sim, uint32_t shard)
 {
-    return (struct services_config){
-        .shard = shard, .shard_count = sim->shards_count - 1, .records_max = 1000000, .record_ttl_ms = 86400000};
+    return (struct services_config){.shard = shard,
+        .shard_count = sim->shards_count - 1,
+        .records_max = sim->records_max,
+        .record_ttl_ms = 86400000};
 }
 
 /* ---- the state, with a hash that follows every change; the context is the sim_shard ---- */
