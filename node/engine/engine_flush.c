@@ -294,6 +294,7 @@ void engine_flush_completed (struct engine *engine)
         engine_mend_copied (engine, mend);
     if (!round)
         return;
+    failpoint_pass (FAILPOINT_FLUSH_DONE_BEFORE);
     engine->counters.flushes++;
     for (size_t i = 0; i < engine->flushing_count; i++) {
         struct replica *replica = engine->flushing[i];

@@ -156,6 +156,8 @@ enum status store_mend_copy (struct store *store, struct store_mend **out, struc
     enum status status = sst_open (&mend->sst, store, error);
     if (status == STATUS_OK && choose_targets (mend) != STATUS_OK)
         status = store_fail (error, STATUS_INTERNAL, "out of memory");
+    if (status == STATUS_OK && failpoint (FAILPOINT_MEND_COPY))
+        status = store_fail (error, STATUS_INTERNAL, "the new state cannot be written");
     for (size_t i = 0; i < mend->count && status == STATUS_OK; i++)
         status = copy_replica (mend, &mend->targets[i], error);
     if (status == STATUS_OK && mend->copied > 0)
