@@ -458,7 +458,7 @@ enum sim_family {
     SIM_COMPACT = 1 << 16,
     SIM_SMALL = 1 << 17,     /* small windows, messages and logs */
     SIM_CHURN = 1 << 18,     /* leaders die young */
-    SIM_CLOCK = 1 << 19,     /* wall clocks of a minority jump by an hour or ten years */
+    SIM_CLOCK = 1 << 19,     /* one node's wall clock jumps by an hour or ten years */
     SIM_CLOCKS = 1 << 20,    /* all wall clocks do */
     SIM_FULL = 1 << 21,      /* a disk is nearly full for a while */
     SIM_FLIP = 1 << 22,      /* bits of a log turn over */

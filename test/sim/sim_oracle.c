@@ -202,7 +202,7 @@ void sim_oracle_log_time (struct sim *sim, const struct sim_replica *replica, ui
     group->log_time_ms = log_time_ms;
     uint64_t true_ms = SIM_WALL_START_MS + sim->time_us / 1000;
     if (log_time_ms > true_ms + LOG_TIME_SLACK_MS && !(sim->families & SIM_CLOCKS))
-        sim_fail (sim, "shard %u: log time is %lu ms ahead at %lu, though most clocks are right", replica->shard,
+        sim_fail (sim, "shard %u: log time is %lu ms ahead at %lu, though all clocks but one are right", replica->shard,
             (unsigned long) (log_time_ms - true_ms), (unsigned long) index);
 }
 
