@@ -7,6 +7,10 @@ static void check_slot (const struct gossip *gossip, const struct gossip_slot *s
     maitre_assert (member->state >= GOSSIP_ALIVE && member->state <= GOSSIP_LEFT);
     maitre_assert (member->node >= 1);
     maitre_assert (member->gossip_endpoint[0] != '\0');
+    maitre_assert (strnlen (member->gossip_endpoint, sizeof member->gossip_endpoint) <= GOSSIP_ENDPOINT_BYTES_MAX);
+    maitre_assert (strnlen (member->peer_endpoint, sizeof member->peer_endpoint) <= GOSSIP_ENDPOINT_BYTES_MAX);
+    maitre_assert (strnlen (member->client_endpoint, sizeof member->client_endpoint) <= GOSSIP_ENDPOINT_BYTES_MAX);
+    maitre_assert (member->state_since_ms <= gossip->now_ms && member->heard_ms <= gossip->now_ms);
     maitre_assert (slot->suspicion.active == (member->state == GOSSIP_SUSPECT));
     maitre_assert (!slot->pending || slot->transmits < gossip->config.retransmit_mult * 9); /* log2 (257), up */
     if (slot->suspicion.active) {
@@ -14,6 +18,34 @@ static void check_slot (const struct gossip *gossip, const struct gossip_slot *s
         maitre_assert (timeout_ms >= slot->suspicion.min_ms && timeout_ms <= slot->suspicion.max_ms);
         maitre_assert (slot->suspicion.accusers_count <= slot->suspicion.confirmations_wanted + 1);
     }
+}
+
+/* Probes and relayed pings under way, and where to join. */
+static void check_pending (const struct gossip *gossip)
+{
+    for (size_t i = 0; i < GOSSIP_PROBES_MAX; i++) {
+        const struct gossip_probe *probe = &gossip->probes[i];
+        if (!probe->active)
+            continue;
+        maitre_assert (!id_equal (&probe->target, &gossip->config.uuid));
+        maitre_assert (probe->sequence <= gossip->sequence);
+        maitre_assert (probe->indirect_at_ms <= probe->deadline_ms);
+        maitre_assert (probe->nacks_expected <= gossip->config.indirect_count);
+    }
+    for (size_t i = 0; i < GOSSIP_RELAYS_MAX; i++) {
+        const struct gossip_relay *relay = &gossip->relays[i];
+        if (!relay->active)
+            continue;
+        maitre_assert (!id_equal (&relay->target, &gossip->config.uuid));
+        maitre_assert (relay->sequence <= gossip->sequence);
+        maitre_assert (relay->nack_at_ms <= relay->deadline_ms);
+    }
+    maitre_assert (gossip->seeds_count <= GOSSIP_SEEDS_MAX);
+    for (size_t i = 0; i < gossip->seeds_count; i++)
+        maitre_assert (gossip->seeds[i].len >= 1 && gossip->seeds[i].len <= GOSSIP_ENDPOINT_BYTES_MAX);
+    maitre_assert (gossip->forgotten_next < GOSSIP_FORGOTTEN_MAX);
+    maitre_assert (gossip->hints_pending_next < GOSSIP_SHARDS_MAX);
+    maitre_assert (gossip->hints_push_next < GOSSIP_SHARDS_MAX);
 }
 
 static void check_table (const struct gossip *gossip)
@@ -37,6 +69,7 @@ static void check_table (const struct gossip *gossip)
 void gossip_check (const struct gossip *gossip)
 {
     check_table (gossip);
+    check_pending (gossip);
     for (size_t i = 0; i < gossip->count; i++)
         check_slot (gossip, gossip->sorted[i]);
     const struct gossip_slot *self = gossip_members_find (gossip, &gossip->config.uuid);

@@ -4,6 +4,7 @@
 static void check_log (const struct raft *raft)
 {
     uint64_t last = raft_log_last (&raft->log);
+    maitre_assert ((raft->log.snapshot_index == 0) == (raft->log.snapshot_term == 0));
     maitre_assert (raft->log.snapshot_index <= raft->applied); /* I1 */
     maitre_assert (raft->applied < raft->apply_next);
     maitre_assert (raft->apply_next - 1 <= raft->commit);
@@ -19,6 +20,60 @@ static void check_log (const struct raft *raft)
         term = entry->term;
     }
     maitre_assert (term <= raft->term);
+}
+
+/* What the disk was given, and what it is still to be given (R1, R2). */
+static void check_persists (const struct raft *raft)
+{
+    uint64_t last = raft_log_last (&raft->log);
+    maitre_assert (raft->persisted_sequence <= raft->sequence);
+    maitre_assert (raft->hard_state_sequence <= raft->sequence);
+    maitre_assert (raft->batches_count <= RAFT_PERSISTS_MAX);
+    uint64_t before = raft->persisted_sequence;
+    for (unsigned i = 0; i < raft->batches_count; i++) {
+        maitre_assert (raft->batches[i].sequence > before);
+        maitre_assert (raft->batches[i].last_index <= last);
+        before = raft->batches[i].sequence;
+    }
+    maitre_assert (before <= raft->sequence);
+    maitre_assert (!raft->log_reset || raft->log_dirty);
+    maitre_assert (!raft->log_reset || raft->dirty_first > raft->log.snapshot_index);
+    maitre_assert (!raft->log_dirty || raft->dirty_first <= last + 1);
+    maitre_assert (!raft->log_dirty || raft->persisted_index < raft->dirty_first);
+    maitre_assert (raft->vote == 0 || raft->term > 0);
+}
+
+static void check_role (const struct raft *raft)
+{
+    bool leads = raft->role == RAFT_LEADER, stands = raft->role == RAFT_PRE_CANDIDATE || raft->role == RAFT_CANDIDATE;
+    maitre_assert (!stands || raft->leader == 0);
+    maitre_assert (raft->role != RAFT_FOLLOWER || raft->leader != raft->options.replica);
+    maitre_assert (leads == (raft->noop_index > 0));
+    maitre_assert (leads || raft->transfer_target == 0);
+    maitre_assert (!raft->transfer_sent || raft->transfer_target != 0);
+    maitre_assert (raft->transfer_target != raft->options.replica);
+    maitre_assert (raft->leader_contact_ms <= raft->now_ms);
+    maitre_assert (!raft->ack_pending || raft->role == RAFT_FOLLOWER);
+    maitre_assert (
+        !raft->ack_pending || raft->ack_index <= raft->matched_index); /* only what was compared is answered */
+}
+
+static void check_members (const struct raft *raft)
+{
+    maitre_assert (raft_configuration_valid (&raft->configuration));
+    maitre_assert (raft_configuration_valid (&raft->base_configuration));
+    const struct raft_entry *entry = raft_log_get (&raft->log, raft->configuration_index);
+    maitre_assert (entry == NULL || entry->type == RAFT_ENTRY_CONFIGURATION);
+    maitre_assert (raft->self == raft_configuration_place (&raft->configuration, raft->options.replica));
+}
+
+static void check_reads (const struct raft *raft)
+{
+    maitre_assert (raft->reads_assigned <= raft->reads_count);
+    maitre_assert (raft->reads_count <= raft->reads_size);
+    maitre_assert (raft->reads_count <= raft->options.reads_max);
+    maitre_assert ((raft->reads_size & (raft->reads_size - 1)) == 0 || raft->reads_size == 0);
+    maitre_assert (raft->reads_size == 0 || raft->reads_head < raft->reads_size);
 }
 
 static void check_leader (const struct raft *raft)
@@ -61,5 +116,8 @@ void raft_check (const struct raft *raft)
     maitre_assert (raft->self < (int) raft->configuration.count);
     maitre_assert (raft->self < 0 || raft->configuration.members[raft->self].replica == raft->options.replica);
     maitre_assert (!raft->ack_pending || raft->leader != 0);
-    maitre_assert (raft->batches_count <= RAFT_PERSISTS_MAX);
+    check_persists (raft);
+    check_role (raft);
+    check_members (raft);
+    check_reads (raft);
 }
