@@ -7,7 +7,7 @@
 #include "schemas/runtime/assert.h"
 #include "test/chaos/check_search.h"
 
-#define STATES_MAX_DEFAULT UINT64_C (50000000)
+#define STATES_MAX_DEFAULT UINT64_C (10000000) /* half a gigabyte of memory */
 #define NIL UINT32_MAX
 
 /* Operation i's call is event 2 i, its return 2 i + 1; the head is the last. Loose operations are a list of their own. */

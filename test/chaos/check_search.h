@@ -36,7 +36,7 @@ struct search_model {
 };
 
 struct search_bounds {
-    uint64_t states_max;  /* 0: 50,000,000 */
+    uint64_t states_max;  /* 0: 10,000,000 */
     uint64_t deadline_ns; /* monotonic, 0: none */
 };
 

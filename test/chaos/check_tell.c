@@ -303,6 +303,17 @@ static bool tell_id (struct told *told)
     return false;
 }
 
+/* Whether somebody found it afterwards: then it was not lost, but the read was stale. */
+static bool found_later (const struct history *history, const struct history_op *read)
+{
+    for (size_t i = 0; i < history->ops_count; i++) {
+        const struct history_op *op = &history->ops[i];
+        if (op->f == HISTORY_READ && op->entity == read->entity && op->begin_ns > read->end_ns && op->end == HISTORY_OK)
+            return true;
+    }
+    return false;
+}
+
 static bool tell_read (struct told *told)
 {
     const struct history_op *read = last_read (told);
@@ -317,7 +328,8 @@ static bool tell_read (struct told *told)
     const char *name = told->history->entities.texts[read->entity], *kind = read->of_order ? "order" : "reservation";
     const struct history_op *made = maker (told, read->entity);
     if (history_code (read->result) == CODE_NOT_FOUND && made != NULL && made->end == HISTORY_OK) {
-        say (&told->text, "%s %s is lost: ", kind, name);
+        say (&told->text, found_later (told->history, read) ? "a read of %s %s is stale: " : "%s %s is lost: ", kind,
+            name);
         say_who (told, made);
         say (&told->text, " was told that it is made, ");
         say_who (told, read);
@@ -338,11 +350,24 @@ static bool tell_read (struct told *told)
     return true;
 }
 
+/* A refusal that the other answers rule out, or that no rule of the services has. */
+static bool tell_refusal (struct told *told)
+{
+    const struct history_op *last = told_op (told, told->violation->count - 1);
+    if (last->end != HISTORY_REFUSED || !history_is_write (last->f))
+        return false;
+    say_who (told, last);
+    say (&told->text, " was refused with %s, which %s", history_reason (last->result),
+        told->violation->count > 1 ? "the answers before it rule out" : "nothing explains");
+    return true;
+}
+
 void check_headline (const struct history *history, struct check_violation *violation)
 {
     struct told told = {history, violation, {violation->headline, sizeof violation->headline}};
     violation->headline[0] = '\0';
-    if (violation->count == 0 || tell_twice (&told) || tell_id (&told) || tell_limit (&told) || tell_read (&told))
+    if (violation->count == 0 || tell_twice (&told) || tell_id (&told) || tell_limit (&told) || tell_read (&told) ||
+        tell_refusal (&told))
         return;
     say (&told.text, "%zu answers contradict each other, the last one that of ", violation->count);
     say_who (&told, told_op (&told, violation->count - 1));
