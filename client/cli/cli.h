@@ -53,6 +53,7 @@ int cli_verb (struct cli *cli, const char *group); /* cli->argv[0] is the verb *
 int cli_methods (struct cli *cli);
 int cli_node (struct cli *cli); /* node_replace.c: what of `maitre node` is more than one call */
 int cli_node_replace (struct cli *cli);
+int cli_node_verify (struct cli *cli); /* node_verify.c */
 
 /* ---- cli_output.c */
 

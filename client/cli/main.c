@@ -19,7 +19,7 @@ static const struct cli_command commands[] = {
     {"order", "quote, place and advance orders", run_group},
     {"call", "any method with a JSON request; the outcome of an earlier call", cli_call},
     {"cluster", "status, members, where a key lives, moving a leader", run_group},
-    {"node", "is one node serving, replacing a node whose data folder is lost", cli_node},
+    {"node", "is one node serving, checking a data folder, replacing a lost one", cli_node},
     {"methods", "every method that call takes", cli_methods},
     {"bench", "measure a running cluster", cli_bench},
     {"replay", "send recorded bookings or orders", cli_replay},

@@ -218,6 +218,8 @@ int cli_node_replace (struct cli *cli)
 
 int cli_node (struct cli *cli)
 {
+    if (cli->argc > 0 && strcmp (cli->argv[0], "verify") == 0)
+        return cli_node_verify (cli);
     if (cli->argc == 0 || strcmp (cli->argv[0], "replace") != 0)
         return cli_verb (cli, "node");
     cli->argv++;

@@ -5,11 +5,19 @@
 
 #define MIB ((size_t) 1024 * 1024)
 
+/* EIO: of a read it is damage, of a write or sync the disk refuses. RocksDB's words name the call. */
+static bool refused (const char *text)
+{
+    bool read = strstr (text, "While pread") != NULL || strstr (text, "While reading") != NULL;
+    return strstr (text, "No space left") != NULL || (strstr (text, "Input/output error") != NULL && !read);
+}
+
 enum status database_fail (struct store_error *error, const char *what, char *text)
 {
     /* What was there and cannot be read any more is lost, whether a checksum or the disk says so. */
     bool corrupt = strncmp (text, "Corruption", strlen ("Corruption")) == 0 ||
-                   strstr (text, "Input/output error") != NULL || strstr (text, "No such file") != NULL;
+                   (strstr (text, "Input/output error") != NULL && !refused (text)) ||
+                   strstr (text, "No such file") != NULL;
     enum status status = corrupt ? STATUS_DATA_LOSS : STATUS_INTERNAL;
     store_fail (error, status, "%s: %s", what, text);
     rocksdb_free (text);
@@ -96,7 +104,7 @@ static enum status open_database (
     database->db = NULL;
     enum status status = database_fail (error, what, failed);
     /* A database that is there and does not open is damage, whatever RocksDB calls it, unless the disk is at fault. */
-    bool disk = error != NULL && strstr (error->text, "No space left") != NULL;
+    bool disk = error != NULL && refused (error->text);
     return status == STATUS_INTERNAL && !disk ? STATUS_DATA_LOSS : status;
 }
 

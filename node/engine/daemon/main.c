@@ -8,6 +8,7 @@
 
 #include "node/engine/daemon/allow_faults.h"
 #include "node/engine/daemon/create_cluster.h"
+#include "node/engine/daemon/verify.h"
 #include "node/engine/engine.h"
 #include "node/failpoint/failpoint.h"
 #include "router/front/safe_socket.h"
@@ -30,6 +31,7 @@ static void usage (FILE *out)
         "usage: maitred --config FILE           run a node\n"
         "       maitred --check-config FILE     read the configuration and the files it names, then stop\n"
         "       maitred create-cluster --help   make the files of a new cluster\n"
+        "       maitred verify DIR              check the data folder of a stopped node\n"
         "       maitred --failpoints            list what tests can make fail\n"
         "       maitred --version | --help\n"
         "\n"
@@ -160,6 +162,8 @@ int main (int argc, char **argv)
 #endif
     if (argc > 1 && strcmp (argv[1], "create-cluster") == 0)
         return create_cluster (argc - 1, argv + 1);
+    if (argc > 1 && strcmp (argv[1], "verify") == 0)
+        return verify_folder (argc - 1, argv + 1);
     const char *config = NULL;
     bool check_only = false;
     int choice;
