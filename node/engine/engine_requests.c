@@ -312,6 +312,16 @@ static bool find_shard (struct engine *engine, struct call *call, struct bytes b
     return true;
 }
 
+/* One that is being filled for the first time knows nobody yet: then others are asked, as if it were not here. */
+static bool knows_its_group (const struct replica *replica)
+{
+    struct shard_status status;
+    if (replica == NULL || replica->leader_node != 0 || replica->dead)
+        return replica != NULL;
+    shard_status_get (replica->core, &status);
+    return status.votes;
+}
+
 void engine_route (struct engine *engine, struct call *call, struct bytes body, uint32_t hops)
 {
     /* The shard of a part or of a forwarded call was found where it came from. */
@@ -323,7 +333,7 @@ void engine_route (struct engine *engine, struct call *call, struct bytes body, 
         .shard = call->shard,
         .hops = hops,
         .leads_here = replica != NULL && replica->leader_node == engine->config.node,
-        .replica_here = replica != NULL,
+        .replica_here = knows_its_group (replica),
     };
     struct route_decision decision = route_decide (&engine->map, engine->config.node, &request);
     struct answer answer = {.status = STATUS_UNAVAILABLE};
