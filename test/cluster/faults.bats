@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# Disks that are slow, full or refuse, under a running node: preload_faults.so with rules that change while it runs.
+load helpers
+
+setup_file() {
+  export SHIM=$BIN/test/support/preload_faults.so
+  [ -e "$SHIM" ] || skip "the shim that makes disks fail was not built"
+  ldd "$BIN/maitred" | grep -q 'asan\|tsan' && skip "the sanitizer must be the first library"
+  cluster_new 3
+  OFFER=$(new_offer "$(new_provider)")
+  RULES=$BATS_FILE_TMPDIR/rules
+  export OFFER RULES
+  rule ""
+  cluster stop 1
+  printf 'limits\n    disk_free_min_mib = 64\n' >>"$CLUSTER/node-1.conf"
+  MAITRED_FAULTS_FILE=$RULES LD_PRELOAD=$SHIM "$BIN/maitred" --config "$CLUSTER/node-1.conf" >>"$CLUSTER/node-1.log" 2>&1 3>&- 4>&- &
+  echo $! >"$CLUSTER/node-1.pid"
+  healthy
+}
+teardown_file() { cluster_end; }
+teardown() { show_logs; }
+
+rule() { printf '%s\n' "$1" >"$RULES.new" && mv "$RULES.new" "$RULES"; }
+metric() { http "$(metrics_port "$1")" /metrics | awk -v name="maitred_$2" '$1 == name {print $2}'; }
+is() { [ "$(metric "$1" "$2")" = "$3" ]; }
+leads_some() { [ "$(metric 1 shards_led)" -gt 0 ]; }
+book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1" --mode book --timeout 8000)")"; }
+
+@test "a slow disk hands its leaderships over, and takes them back when it is quick again" {
+  until_true 20 leads_some
+  rule "sync data-1/log/ delay=900"
+  for slot in $(seq 1 5); do book "$slot"; done
+  until_true 20 is 1 disk_slow 1
+  until_true 20 is 1 shards_led 0
+  for slot in $(seq 6 10); do book "$slot"; done
+  rule ""
+  until_true 30 is 1 disk_slow 0
+  until_true 60 leads_some
+}
+
+@test "a disk that gets full: leaderships go, writes go on elsewhere, and it comes back at twice the mark" {
+  until_true 60 leads_some
+  rule "space * free=10"
+  until_true 20 is 1 disk_full 1
+  until_true 20 is 1 shards_led 0
+  for slot in $(seq 21 25); do book "$slot"; done
+  rule "space * free=100" # more than the mark of 64 MiB, less than twice
+  for _ in $(seq 15); do is 1 disk_full 1; sleep 0.1; done
+  rule "space * free=200"
+  until_true 20 is 1 disk_full 0
+  healthy
+}
+
+@test "the first writes and syncs of a node's life that fail, a sample: nothing acknowledged is lost" {
+  for kind in "sync eio 11" "write enospc 13"; do
+    # shellcheck disable=SC2086
+    set -- $kind
+    run "$ROOT/test/chaos/fault_sweep" --operation "$1" --action "$2" --step "$3" --count 3 --bookings 4 --bin "$BIN"
+    same 0 "$status" "exit status of $kind ($output)"
+    matches '*none lost*' "$output"
+  done
+}
