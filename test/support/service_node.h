@@ -20,7 +20,7 @@ struct service_node {
     struct services_config configs[2];
     struct arena arena;
     uint64_t index, random;
-    uint32_t lose_percent; /* answers that are lost after the call was applied, and as many refused before */
+    _Atomic uint32_t lose_percent; /* answers that are lost after the call was applied, and as many refused before */
     struct services_reply reply;
     uint8_t body[512 * 1024];
 };
