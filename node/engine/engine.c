@@ -12,6 +12,8 @@
 
 #include "node/engine/engine_internal.h"
 
+#define DESCRIPTORS_LEAST 96 /* to start; each client, and each file of a database, is one more */
+#define DESCRIPTORS_A_NODE 8
 #define TOKEN_CACHE_MAX 4096
 #define MIB (UINT64_C (1024) * 1024)
 
@@ -214,14 +216,22 @@ static bool dial_peers (struct engine *engine, struct engine_error *error)
     return true;
 }
 
-/* Sockets, files and memory maps all count: take what the system gives. */
-static void raise_descriptors (void)
+/* Sockets, files and memory maps all count: take what the system gives. With too little a database that does not open would
+ * look damaged, and CZMQ would abort: better not to begin. */
+static bool raise_descriptors (const struct engine_config *config, struct engine_error *error)
 {
     struct rlimit limit;
-    if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    if (limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit (RLIMIT_NOFILE, &limit);
     }
+    uint64_t least = DESCRIPTORS_LEAST + DESCRIPTORS_A_NODE * (uint64_t) config->nodes.node_count;
+    return limit.rlim_cur >= least ||
+           engine_fail (error, ENGINE_EXIT_RESOURCES,
+               "ulimit -n is %llu, and a node of this cluster needs %llu descriptors at least: raise it (LimitNOFILE)",
+               (unsigned long long) limit.rlim_cur, (unsigned long long) least);
 }
 
 static bool open_all (struct engine *engine, struct engine_error *error)
@@ -245,7 +255,8 @@ static bool open_all (struct engine *engine, struct engine_error *error)
 bool engine_open (const struct engine_config *config, struct engine **out, struct engine_error *error)
 {
     memset (error, 0, sizeof *error);
-    raise_descriptors ();
+    if (!raise_descriptors (config, error))
+        return false;
     struct engine *engine = calloc (1, sizeof *engine);
     if (engine == NULL)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory");

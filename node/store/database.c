@@ -9,7 +9,8 @@
 static bool refused (const char *text)
 {
     bool read = strstr (text, "While pread") != NULL || strstr (text, "While reading") != NULL;
-    return strstr (text, "No space left") != NULL || (strstr (text, "Input/output error") != NULL && !read);
+    return strstr (text, "No space left") != NULL || strstr (text, "Too many open files") != NULL ||
+           (strstr (text, "Input/output error") != NULL && !read);
 }
 
 enum status database_fail (struct store_error *error, const char *what, char *text)

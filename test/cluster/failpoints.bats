@@ -60,3 +60,17 @@ listed() { "$BIN/maitred" --failpoints | awk -F'\t' "$1" | wc -l; }
   sweep --action fail
   same "$(listed '$2 != "pass"')" "$(swept)" "points that acted"
 }
+
+@test "too few descriptors: a clean refusal with what to do, and the data is not touched" {
+  cluster_new 1
+  cluster stop 1
+  before=$(find "$CLUSTER/data-1" -type f -exec cksum {} + | sort)
+  for few in 40 64 100; do
+    status=0
+    (ulimit -n $few && exec "$BIN/maitred" --config "$CLUSTER/node-1.conf") 2>"$BATS_TEST_TMPDIR/said" || status=$?
+    same 7 "$status" "exit code with ulimit -n $few ($(cat "$BATS_TEST_TMPDIR/said"))"
+    matches '*ulimit -n is*raise it*' "$(cat "$BATS_TEST_TMPDIR/said")"
+  done
+  same "$before" "$(find "$CLUSTER/data-1" -type f -exec cksum {} + | sort)" "the data folder"
+  cluster start 1
+}
