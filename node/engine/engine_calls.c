@@ -11,6 +11,8 @@ enum status engine_calls_init (struct engine *engine)
         return STATUS_RESOURCE_EXHAUSTED;
     for (uint32_t i = count; i > 0; i--) {
         engine->calls[i - 1].next = engine->calls_free;
+        /* Elsewhere at each start: a late reply to a call of an earlier life must find none of this one. */
+        engine->calls[i - 1].generation = engine->random_state[1] + i * UINT32_C (0x9e3779b9);
         engine->calls_free = i;
     }
     return STATUS_OK;

@@ -21,7 +21,8 @@ static struct sim_call *call_new (struct sim_engine *engine)
         maitre_assert (engine->calls_count < CALLS_MAX);
         sim_grow (&engine->calls, &engine->calls_size, engine->calls_count, sizeof *engine->calls);
         call = &engine->calls[engine->calls_count++];
-        *call = (struct sim_call){0};
+        *call = (struct sim_call){
+            .generation = (uint32_t) engine->node->epoch << 20}; /* a late reply to an earlier life finds no call */
     }
     *call = (struct sim_call){.generation = call->generation + 1};
     engine->calls_used++;
