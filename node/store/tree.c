@@ -13,10 +13,15 @@
  * counters) come again with every booking. Entries never move, so a remembered one is right until it is freed. */
 #define MEMO_SLOTS 128
 
+struct memo {
+    uint32_t tags[MEMO_SLOTS]; /* more of the hash: what was not sought is told apart without a look at the entry */
+    struct tree_entry *entries[MEMO_SLOTS]; /* direct-mapped; NULL: nothing remembered */
+};
+
 struct tree {
     struct tree_node *root;
     size_t count, bytes;
-    struct tree_entry **memo; /* MEMO_SLOTS, direct-mapped; NULL: nothing remembered */
+    struct memo *memo;
 };
 
 /* The way from the root to a leaf: inner nodes and the child taken in each. */
@@ -90,7 +95,7 @@ static void entry_free (struct tree_entry *entry)
 }
 
 /* Spreads keys that differ in any byte; never stored, so it may change. */
-static unsigned memo_slot (struct bytes key)
+static uint64_t memo_hash (struct bytes key)
 {
     uint64_t mix = key.len * UINT64_C (0x9e3779b97f4a7c15);
     size_t at = 0;
@@ -102,20 +107,28 @@ static unsigned memo_slot (struct bytes key)
     }
     for (; at < key.len; at++)
         mix = (mix ^ key.data[at]) * UINT64_C (0x100000001b3);
-    return (unsigned) ((mix ^ (mix >> 29)) % MEMO_SLOTS);
+    return mix ^ (mix >> 29);
 }
 
-static struct tree_entry *memo_find (const struct tree *tree, unsigned slot, struct bytes key)
+static struct tree_entry *memo_find (const struct tree *tree, uint64_t hash, struct bytes key)
 {
-    struct tree_entry *entry = tree->memo[slot];
-    return entry != NULL && bytes_equal (tree_key (entry), key) ? entry : NULL;
+    struct tree_entry *entry = tree->memo->entries[hash % MEMO_SLOTS];
+    if (entry == NULL || tree->memo->tags[hash % MEMO_SLOTS] != (uint32_t) (hash >> 32))
+        return NULL;
+    return bytes_equal (tree_key (entry), key) ? entry : NULL;
+}
+
+static void memo_put (const struct tree *tree, uint64_t hash, struct tree_entry *entry)
+{
+    tree->memo->entries[hash % MEMO_SLOTS] = entry;
+    tree->memo->tags[hash % MEMO_SLOTS] = (uint32_t) (hash >> 32);
 }
 
 struct tree *tree_new (void)
 {
     struct tree *tree = malloc (sizeof *tree);
     struct tree_node *root = node_new (0);
-    struct tree_entry **memo = calloc (MEMO_SLOTS, sizeof *memo);
+    struct memo *memo = calloc (1, sizeof *memo);
     if (tree == NULL || root == NULL || memo == NULL) {
         free (tree);
         free (root);
@@ -182,13 +195,13 @@ static struct tree_entry *locate (const struct tree *tree, struct bytes key)
 
 struct tree_entry *tree_find (const struct tree *tree, struct bytes key)
 {
-    unsigned remembered = memo_slot (key);
-    struct tree_entry *entry = memo_find (tree, remembered, key);
+    uint64_t hash = memo_hash (key);
+    struct tree_entry *entry = memo_find (tree, hash, key);
     if (entry != NULL)
         return entry;
     entry = locate (tree, key);
     if (entry != NULL)
-        tree->memo[remembered] = entry;
+        memo_put (tree, hash, entry);
     return entry;
 }
 
@@ -277,8 +290,8 @@ struct tree_entry *tree_insert (struct tree *tree, struct bytes key, size_t valu
 {
     maitre_assert (key.len <= UINT16_MAX);
     maitre_assert (value_len <= UINT32_MAX / 2);
-    unsigned remembered = memo_slot (key);
-    struct tree_entry *entry = memo_find (tree, remembered, key);
+    uint64_t hash = memo_hash (key);
+    struct tree_entry *entry = memo_find (tree, hash, key);
     *made = false;
     if (entry != NULL)
         return entry;
@@ -300,7 +313,7 @@ struct tree_entry *tree_insert (struct tree *tree, struct bytes key, size_t valu
     }
     tree->count++;
     tree->bytes += entry_bytes (entry);
-    tree->memo[remembered] = entry;
+    memo_put (tree, hash, entry);
     if (!full) {
         tree_node_insert (&leaf->node, slot, entry);
         return entry;
@@ -433,9 +446,9 @@ bool tree_remove (struct tree *tree, struct bytes key)
     if (!found)
         return false;
     struct tree_entry *entry = leaf->node.entry[slot];
-    unsigned remembered = memo_slot (key);
-    if (tree->memo[remembered] == entry)
-        tree->memo[remembered] = NULL;
+    uint64_t hash = memo_hash (key);
+    if (tree->memo->entries[hash % MEMO_SLOTS] == entry)
+        tree->memo->entries[hash % MEMO_SLOTS] = NULL;
     tree_node_remove (&leaf->node, slot);
     if (slot == 0 && leaf->node.count > 0)
         rename_separator (&path, leaf->node.entry[0]);
@@ -535,9 +548,11 @@ void tree_check (const struct tree *tree)
     maitre_assert (count == tree->count);
     maitre_assert (bytes == tree->bytes);
     for (unsigned i = 0; i < MEMO_SLOTS; i++) {
-        if (tree->memo[i] == NULL)
+        struct tree_entry *entry = tree->memo->entries[i];
+        if (entry == NULL)
             continue;
-        maitre_assert (memo_slot (tree_key (tree->memo[i])) == i);
-        maitre_assert (locate (tree, tree_key (tree->memo[i])) == tree->memo[i]);
+        uint64_t hash = memo_hash (tree_key (entry));
+        maitre_assert (hash % MEMO_SLOTS == i && tree->memo->tags[i] == (uint32_t) (hash >> 32));
+        maitre_assert (locate (tree, tree_key (entry)) == entry);
     }
 }

@@ -1,12 +1,13 @@
-/* Nodes of the tree: sorted entries with eight bytes of each key beside them, and the search within one node.
+/* Nodes of the tree: sorted entries with sixteen bytes of each key beside them, and the search within one node.
  *
- * Room: node/store, library `tree`, pure; private to the tree. A lookup touches one cache line or two of prefixes a level and
- * then one entry. Keys of one table share long beginnings (an offer's id before each of its dates), so a node keeps what
- * all its keys have in common once, and takes the eight bytes behind it.
+ * Room: node/store, library `tree`, pure; private to the tree. A lookup touches the lines of prefixes a level and then one
+ * entry. Keys of one table share long beginnings (an offer's id before each of its dates), so a node keeps what all its keys
+ * have in common once, and takes the eight bytes behind it, and the eight behind those for keys that are alike in the first
+ * (a customer's id before each reservation's): an entry of its own is a cache miss that only the last comparison may cost.
  *
  * Invariants
- *   1. Entries ascend strictly; entry[i]'s key starts with common[0, skip) and prefix[i] are the 8 bytes behind that,
- *      zero-padded.
+ *   1. Entries ascend strictly; entry[i]'s key starts with common[0, skip), prefix[i] are the 8 bytes behind that and
+ *      second[i] the 8 behind those, zero-padded.
  *   2. In an inner node entry[i] is the first entry of the subtree of child[i + 1] (not owned).
  */
 #ifndef MAITRED_NODE_STORE_TREE_NODE_H
@@ -25,6 +26,7 @@ struct tree_node {
     uint8_t level; /* 0: leaf */
     uint8_t common[TREE_COMMON_MAX];
     uint64_t prefix[TREE_SLOTS];
+    uint64_t second[TREE_SLOTS];
     struct tree_entry *entry[TREE_SLOTS];
 };
 
