@@ -82,7 +82,8 @@ enum status shard_new (const struct shard_config *config, uint64_t now_ms, struc
     raft_effects_init (&self->raft_effects);
     output_init (&self->output);
     raft_status (self->raft, &self->status);
-    self->applied = self->applied_told = self->status.applied;
+    self->committed = self->applied = self->applied_told = self->status.applied;
+    self->apply_due_ms = UINT64_MAX;
     self->live_after = self->status.last_index;
     self->snapshot_counter = config->raft.session << 20; /* distinct from an earlier life's transfers */
     log_time_init (&self->log_time, services_log_time (&self->state), now_ms);
@@ -321,6 +322,7 @@ static uint64_t earlier (uint64_t a, uint64_t b)
 uint64_t shard_deadline_ms (const struct shard *self)
 {
     uint64_t deadline_ms = earlier (raft_deadline_ms (self->raft), self->waiting_deadline_ms);
+    deadline_ms = earlier (deadline_ms, self->apply_due_ms);
     if (self->status.role == RAFT_LEADER) /* whose heartbeats also time its snapshots and its balance */
         deadline_ms = earlier (deadline_ms, self->housekeeping_next_ms);
     return deadline_ms;
@@ -373,6 +375,8 @@ void shard_check (const struct shard *self)
         sending += self->out[i].replica != 0;
     maitre_assert (sending == self->sending);
     maitre_assert (self->applied_told <= self->applied);
-    maitre_assert (self->applied <= self->status.commit);
+    maitre_assert (self->applied <= self->committed);
+    maitre_assert (self->committed <= self->status.commit);
+    maitre_assert (self->applied == self->committed || self->apply_due_ms != UINT64_MAX);
     maitre_assert (self->status.role == RAFT_LEADER || self->proposed_count == 0);
 }

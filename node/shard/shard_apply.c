@@ -25,14 +25,14 @@ static void apply_one (struct shard *self, const struct raft_entry *entry)
     shard_calls_applied (self, entry->index, entry->term, &reply);
 }
 
-void shard_apply_committed (struct shard *self)
+void shard_apply_all (struct shard *self)
 {
-    uint64_t first = self->raft_effects.apply_first, last = self->raft_effects.apply_last;
-    if (first == 0 || last < first)
-        return;
-    maitre_assert (first == self->applied + 1);
     bool live = false; /* only what bears a stamp tells the time: a cold leader's own no-op does not warm its clock */
-    for (uint64_t index = first; index <= last && !self->fatal; index++) {
+    self->apply_due_ms = UINT64_MAX;
+    if (self->applied == self->committed)
+        return;
+    while (self->applied < self->committed && !self->fatal) {
+        uint64_t index = self->applied + 1;
         const struct raft_entry *entry = raft_entry (self->raft, index);
         maitre_assert (entry != NULL);
         apply_one (self, entry);
@@ -42,6 +42,22 @@ void shard_apply_committed (struct shard *self)
     if (self->housekeeping_index != 0 && self->applied >= self->housekeeping_index)
         self->housekeeping_index = 0;
     log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, live);
+}
+
+void shard_apply_committed (struct shard *self)
+{
+    uint64_t first = self->raft_effects.apply_first, last = self->raft_effects.apply_last;
+    if (first != 0 && last >= first) {
+        maitre_assert (first == self->committed + 1);
+        self->committed = last;
+    }
+    if (self->applied == self->committed)
+        return;
+    if (self->apply_due_ms == UINT64_MAX)
+        self->apply_due_ms = self->now_ms + APPLY_LATER_MS;
+    if (self->status.role == RAFT_LEADER || self->committed - self->applied >= APPLY_TOGETHER ||
+        self->now_ms >= self->apply_due_ms)
+        shard_apply_all (self);
 }
 
 /* A replica that has started anew learns the time from the first entry that it did not find in its log, and so does one

@@ -46,6 +46,9 @@ struct waiting_call {
     size_t memory_size;
 };
 
+#define APPLY_TOGETHER 64
+#define APPLY_LATER_MS 50
+
 struct proposed_call {
     uint64_t index, term, token;
 };
@@ -96,7 +99,9 @@ struct shard {
     bool fatal;
     const char *fatal_reason;
     uint64_t now_ms, wall_median_ms;
+    uint64_t committed;    /* handed over by Raft, to be applied */
     uint64_t applied;      /* handed to the services */
+    uint64_t apply_due_ms; /* what waits to be applied waits no longer; UINT64_MAX: nothing waits */
     uint64_t applied_told; /* reported to Raft: a turn later, because reporting moves the log under the effects */
     uint64_t live_after;   /* entries above this index were appended after the process started */
 
@@ -171,7 +176,12 @@ uint32_t shard_calls_count (const struct shard *self);
 void shard_calls_check (const struct shard *self);
 
 /* shard_apply.c */
+/* Takes what this turn committed. A leader applies it at once, since somebody waits for the answer. On a follower nobody
+ * does: it applies what has come together, up to APPLY_TOGETHER entries or APPLY_LATER_MS, since a shard's rows are in the
+ * processor's caches from the second entry on. */
 void shard_apply_committed (struct shard *self);
+/* Applies everything that waits. */
+void shard_apply_all (struct shard *self);
 void shard_housekeeping (struct shard *self);
 
 /* shard_members.c */

@@ -73,7 +73,7 @@ static void receive_finish (struct shard *self, const struct snapshot_chunk *chu
         shard_fail (self, "a received snapshot could not be made durable");
         return;
     }
-    self->applied = self->applied_told = in.index;
+    self->committed = self->applied = self->applied_told = in.index;
     struct raft_event event = {
         .type = RAFT_RESTORE, .index = in.index, .term = in.index_term, .configuration = &in.members};
     enum status status = shard_raft_step (self, &event);
@@ -91,6 +91,7 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         return;
     if (chunk->index_term == 0 || chunk->index_term > chunk->term || chunk->index > RAFT_INDEX_MAX)
         return;
+    shard_apply_all (self);
     /* The log brought it here meanwhile, or the last acknowledgement was lost. */
     if (chunk->index <= self->applied && !PLANTED (R13_INSTALL_GOES_BACK)) {
         if (self->in.index <= self->applied)
