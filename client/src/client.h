@@ -36,6 +36,7 @@
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/placement_hash.h"
 
+#define CLIENT_MESSAGE_CALLS_MAX 32 /* schemas/wire.cddl */
 #define CLIENT_NODES_MAX 256
 #define CLIENT_OUTSTANDING_MAX 65536
 #define CLIENT_OWN_CALLS 8 /* slots beyond the user's bound for the library's own */
@@ -53,11 +54,14 @@ struct client_node {
     char endpoint[ENDPOINT_TEXT_LEN_MAX + 1];
     char key[CLIENT_KEY_LEN + 1]; /* "" without CURVE */
     void *socket, *monitor;
-    bool up;            /* a handshake succeeded and the connection has not broken since */
-    bool ready;         /* there may be something to receive */
-    bool doubted;       /* an attempt timed out, and nothing has come since */
-    bool heard;         /* monitor has events */
-    struct call *calls; /* SENT to this node */
+    bool up;             /* a handshake succeeded and the connection has not broken since */
+    bool ready;          /* there may be something to receive */
+    bool doubted;        /* an attempt timed out, and nothing has come since */
+    bool heard;          /* monitor has events */
+    struct call *calls;  /* SENT to this node */
+    bool many;           /* takes several calls in one message */
+    zmq_msg_t held;      /* the last frame of a message that is still open */
+    uint32_t held_count; /* calls of that message; 0: none is open */
 };
 
 enum call_state { CALL_FREE, CALL_WAITING, CALL_SENT, CALL_PAUSED };
@@ -129,6 +133,7 @@ struct maitre {
 
     int epoll, event, timer;
     bool fd_used, event_set, inside;
+    bool gathering;    /* calls that start now go out together at the end of the turn */
     uint64_t timer_us; /* what `timer` is set to; 0: off */
     uint64_t random;
 
@@ -169,6 +174,8 @@ void client_node_close (struct client_node *node);
 /* Sends one attempt of the call. UNAVAILABLE: the node takes nothing now. */
 enum status client_node_send (
     struct maitre *client, struct client_node *node, struct call *call, uint64_t now_us) WARN_UNUSED;
+/* Sends what client_node_send gathered. */
+void client_node_flush (struct client_node *node);
 /* Receives up to `max` messages; true when there may be more. */
 bool client_node_receive (struct maitre *client, struct client_node *node, uint32_t max, uint64_t now_us);
 /* Takes in what the monitor saw: connections made and broken. */

@@ -108,6 +108,7 @@ void client_answer (
     struct reply_header header;
     if (codec_decode (&reply_header_type, header_bytes, CODEC_LENIENT, NULL, &header, NULL) != STATUS_OK)
         return;
+    node->many = header.has_many && header.many;
     uint64_t number = header.call >> 8;
     struct call *call = client_call_find (client, (uint32_t) (number & 0xfffff), (uint32_t) (number >> 20));
     if (call == NULL || (header.has_more && header.more))

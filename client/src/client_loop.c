@@ -132,6 +132,7 @@ static void gather (struct maitre *client, int timeout_ms)
 static void turn (struct maitre *client)
 {
     uint64_t now_us = client_now_us ();
+    client->gathering = true;
     for (uint32_t i = 0; i < client->node_count; i++) {
         struct client_node *node = &client->nodes[i];
         if (node->ready)
@@ -145,6 +146,9 @@ static void turn (struct maitre *client)
     now_us = client_now_us ();
     while (client_timer_next (client) <= now_us)
         client_retry_wake (client, client->heap[1], now_us);
+    client->gathering = false;
+    for (uint32_t i = 0; i < client->node_count; i++)
+        client_node_flush (&client->nodes[i]);
 }
 
 /* True when something can be received without waiting. */

@@ -52,6 +52,9 @@ enum status client_node_open (struct maitre *client, struct client_node *node)
 
 void client_node_close (struct client_node *node)
 {
+    if (node->held_count > 0)
+        zmq_msg_close (&node->held);
+    node->held_count = 0;
     if (node->monitor != NULL)
         zmq_close (node->monitor);
     if (node->socket != NULL)
@@ -81,6 +84,8 @@ static bool make_header (struct maitre *client, const struct call *call, uint64_
         .remaining_ms = left_ms > CLIENT_DEADLINE_MS_MAX ? CLIENT_DEADLINE_MS_MAX : left_ms,
         .has_token = client->token_len > 0,
         .token = bytes_of (client->token, client->token_len),
+        .has_many = true,
+        .many = true,
     };
     uint8_t buffer[REQUEST_HEADER_ENCODED_MAX];
     size_t len = 0;
@@ -103,21 +108,46 @@ static bool send_frame (struct client_node *node, zmq_msg_t *frame, int flags)
            (events & ZMQ_POLLOUT) != 0 && zmq_msg_send (frame, node->socket, flags | ZMQ_DONTWAIT) >= 0;
 }
 
+/* The last frame of an open message is held back: whether another call follows it is known only then. A connection that
+ * ends in the middle of a message takes all of it along, and the monitor tells: its calls go out again then. */
+static bool send_held (struct client_node *node, int flags)
+{
+    bool sent = send_frame (node, &node->held, flags);
+    zmq_msg_close (&node->held);
+    return sent;
+}
+
+void client_node_flush (struct client_node *node)
+{
+    if (node->held_count == 0)
+        return;
+    send_held (node, 0);
+    node->held_count = 0;
+    node->ready = true;
+}
+
 enum status client_node_send (struct maitre *client, struct client_node *node, struct call *call, uint64_t now_us)
 {
     zmq_msg_t header, body;
     if (!make_header (client, call, now_us, &header))
         return STATUS_UNAVAILABLE;
     node->ready = true;
+    if (node->held_count == CLIENT_MESSAGE_CALLS_MAX)
+        client_node_flush (node);
     zmq_msg_init (&body);
-    enum status status = STATUS_UNAVAILABLE;
-    /* A pipe that ends between the frames takes the first one back: nothing was sent then. */
-    if (zmq_msg_copy (&body, &call->body) == 0 && send_frame (node, &header, ZMQ_SNDMORE) &&
-        send_frame (node, &body, 0))
-        status = STATUS_OK;
+    bool sent = zmq_msg_copy (&body, &call->body) == 0 && (node->held_count == 0 || send_held (node, ZMQ_SNDMORE)) &&
+                send_frame (node, &header, ZMQ_SNDMORE);
+    if (sent && client->gathering && node->many) {
+        zmq_msg_init (&node->held);
+        zmq_msg_move (&node->held, &body);
+        node->held_count++;
+    } else {
+        sent = sent && send_frame (node, &body, 0);
+        node->held_count = 0;
+    }
     zmq_msg_close (&header);
     zmq_msg_close (&body);
-    return status;
+    return sent ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
 static bool more_follow (zmq_msg_t *frame)
@@ -125,34 +155,38 @@ static bool more_follow (zmq_msg_t *frame)
     return zmq_msg_more (frame) != 0;
 }
 
-bool client_node_receive (struct maitre *client, struct client_node *node, uint32_t max, uint64_t now_us)
+/* The replies of one message. False when there is none now. */
+static bool receive_message (struct maitre *client, struct client_node *node, uint64_t now_us)
 {
-    zmq_msg_t header, body, rest;
-    for (uint32_t i = 0; i < max; i++) {
+    zmq_msg_t header, body;
+    bool more = true, first = true;
+    while (more) {
         zmq_msg_init (&header);
-        if (zmq_msg_recv (&header, node->socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close (&header);
-            return false;
-        }
-        if (!more_follow (&header)) { /* one frame is no reply */
-            zmq_msg_close (&header);
-            continue;
-        }
         zmq_msg_init (&body);
-        int received = zmq_msg_recv (&body, node->socket, ZMQ_DONTWAIT);
-        bool two = received >= 0 && !more_follow (&body);
-        for (bool more = received >= 0 && !two; more;) {
-            zmq_msg_init (&rest);
-            more = zmq_msg_recv (&rest, node->socket, ZMQ_DONTWAIT) >= 0 && more_follow (&rest);
-            zmq_msg_close (&rest);
-        }
-        if (two) {
+        bool there = zmq_msg_recv (&header, node->socket, ZMQ_DONTWAIT) >= 0;
+        more = there && more_follow (&header);
+        if (more && zmq_msg_recv (&body, node->socket, ZMQ_DONTWAIT) >= 0) { /* one frame is no reply */
+            more = more_follow (&body);
             node->doubted = false;
             client_answer (client, node, bytes_of (zmq_msg_data (&header), zmq_msg_size (&header)),
                 bytes_of (zmq_msg_data (&body), zmq_msg_size (&body)), now_us);
+        } else {
+            more = false;
         }
         zmq_msg_close (&header);
         zmq_msg_close (&body);
+        if (first && !there)
+            return false;
+        first = false;
+    }
+    return true;
+}
+
+bool client_node_receive (struct maitre *client, struct client_node *node, uint32_t max, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < max; i++) {
+        if (!receive_message (client, node, now_us))
+            return false;
     }
     return true;
 }
@@ -184,7 +218,7 @@ void client_node_listen (struct maitre *client, struct client_node *node, uint64
             /* What had arrived before the break still counts. */
             while (client_node_receive (client, node, UINT32_MAX, now_us))
                 continue;
-            node->up = false;
+            node->up = node->many = false;
             client_retry_lost (client, node, now_us);
         }
     }

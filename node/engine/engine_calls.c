@@ -119,7 +119,7 @@ void engine_client_answer (struct engine *engine, const struct front_client *cli
     if (failpoint (FAILPOINT_SEND_REPLY_BEFORE))
         return;
     enum status status = front_reply (engine->front, client, &header, answer->body);
-    maitre_assert (status != STATUS_INVALID_ARGUMENT);
+    maitre_assert (status != STATUS_INVALID_ARGUMENT); /* without memory the client asks again */
     failpoint_pass (FAILPOINT_SEND_REPLY_AFTER);
 }
 

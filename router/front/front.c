@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "router/front/front_connections.h"
+#include "router/front/front_outbox.h"
 #include "router/front/safe_socket.h"
 #include "router/front/zap.h"
 #include "schemas/runtime/assert.h"
@@ -19,7 +20,12 @@ struct front {
     void *raw; /* of router */
     struct front_connections *connections;
     bool accepting;
+    struct front_outbox *outbox;
+    bool flushed;                   /* because it was full */
     zmq_msg_t identity, head, body; /* of the last request: lent out */
+    bool open;                      /* more of that message has yet to be received */
+    bool delimiter;                 /* of that message */
+    uint32_t taken;                 /* calls of that message */
     struct front_stats stats;
     char endpoint[SAFE_SOCKET_ENDPOINT_BYTES_MAX + 1];
 };
@@ -83,7 +89,8 @@ enum status front_new (const struct front_options *options, struct front **out, 
     enum status status = open_socket (front, error, error_size);
     if (status == STATUS_OK) {
         front->connections = front_connections_new (port_of (front->endpoint));
-        if (front->connections == NULL)
+        front->outbox = front_outbox_new ();
+        if (front->connections == NULL || front->outbox == NULL)
             status = STATUS_RESOURCE_EXHAUSTED;
     }
     if (status != STATUS_OK) {
@@ -106,6 +113,7 @@ void front_destroy (struct front **self_p)
     safe_socket_monitor_stop (front->router, &front->monitor);
     zsock_destroy (&front->router);
     front_connections_destroy (&front->connections);
+    front_outbox_destroy (&front->outbox);
     free (front);
     *self_p = NULL;
 }
@@ -125,10 +133,12 @@ void *front_monitor_socket (struct front *front)
     return zsock_resolve (front->monitor);
 }
 
-void front_watch (struct front *front)
+bool front_watch (struct front *front)
 {
     uint32_t event, fd;
-    for (int i = 0; i < MONITOR_EVENTS_A_TURN && safe_socket_monitor_next (front->monitor, &event, &fd); i++) {
+    for (int i = 0; i < MONITOR_EVENTS_A_TURN; i++) {
+        if (!safe_socket_monitor_next (front->monitor, &event, &fd))
+            return true;
         if (event == ZMQ_EVENT_DISCONNECTED) {
             front_connections_ended (front->connections, (int) fd);
         } else if (event == ZMQ_EVENT_ACCEPTED) {
@@ -140,6 +150,7 @@ void front_watch (struct front *front)
                 front->stats.connections_cut++;
         }
     }
+    return false;
 }
 
 void front_tick (struct front *front)
@@ -149,9 +160,10 @@ void front_tick (struct front *front)
 
 /* ---- requests */
 
-static void take_client (struct front *front, struct front_client *client, bool delimiter)
+static void take_client (struct front *front, struct front_client *client)
 {
-    client->delimiter = delimiter;
+    client->many = false;
+    client->delimiter = front->delimiter;
     client->identity_len = (uint8_t) zmq_msg_size (&front->identity);
     memcpy (client->identity, zmq_msg_data (&front->identity), client->identity_len);
     client->fd = zmq_msg_get (&front->head, ZMQ_SRCFD);
@@ -159,28 +171,47 @@ static void take_client (struct front *front, struct front_client *client, bool 
     front_connections_progress (front->connections, client->fd);
 }
 
-/* Receives identity and the frames behind it into front->identity, head, body. Returns the number of frames behind the
- * identity (a leading empty one not counted, but told in *delimiter), -1 when nothing is there. */
-static int receive_frames (struct front *front, bool *delimiter)
+/* Receives the identity and what may be the empty frame of a REQ. False when nothing is there. */
+static bool open_message (struct front *front)
 {
-    *delimiter = false;
+    front->delimiter = false;
+    front->open = false;
+    front->taken = 0;
     if (zmq_msg_recv (&front->identity, front->raw, ZMQ_DONTWAIT) < 0)
-        return -1;
-    int count = 0;
-    bool more = zmq_msg_more (&front->identity);
-    while (more) {
-        zmq_msg_t *target = count == 0 ? &front->head : &front->body;
-        /* A ROUTER hands a message out whole: its other frames are here already. */
-        int rc = zmq_msg_recv (target, front->raw, 0);
-        if (rc < 0)
-            return count;
-        more = zmq_msg_more (target);
-        if (count == 0 && !*delimiter && zmq_msg_size (target) == 0 && more)
-            *delimiter = true;
-        else
-            count++;
+        return false;
+    front->open = zmq_msg_more (&front->identity);
+    return true;
+}
+
+/* A ROUTER hands a message out whole: its other frames are here already. */
+static bool next_frame (struct front *front, zmq_msg_t *frame)
+{
+    if (!front->open || zmq_msg_recv (frame, front->raw, 0) < 0) {
+        front->open = false;
+        return false;
     }
-    return count;
+    front->open = zmq_msg_more (frame);
+    return true;
+}
+
+/* Receives the next call of the message into front->head and body; returns how many of the two frames there are. */
+static int receive_call (struct front *front)
+{
+    if (!next_frame (front, &front->head))
+        return 0;
+    if (front->taken == 0 && zmq_msg_size (&front->head) == 0 && front->open) {
+        front->delimiter = true;
+        if (!next_frame (front, &front->head))
+            return 0;
+    }
+    front->taken++;
+    return next_frame (front, &front->body) ? 2 : 1;
+}
+
+static void skip_rest (struct front *front)
+{
+    while (next_frame (front, &front->body))
+        continue;
 }
 
 static void refuse (struct front *front, const struct front_client *client, const char *reason, const char *message)
@@ -207,17 +238,19 @@ static void refuse (struct front *front, const struct front_client *client, cons
 
 enum status front_receive (struct front *front, struct front_request *request)
 {
-    bool delimiter;
-    int frames = receive_frames (front, &delimiter);
-    if (frames < 0)
+    if (!front->open && !open_message (front))
         return STATUS_NOT_FOUND;
+    int frames = receive_call (front);
     if (zmq_msg_size (&front->identity) > FRONT_IDENTITY_BYTES_MAX || frames == 0) {
+        skip_rest (front);
         front->stats.dropped++;
         return STATUS_INVALID_ARGUMENT;
     }
-    take_client (front, &request->client, delimiter);
-    if (frames != 2) {
-        refuse (front, &request->client, "BAD_FRAMES", "a call is exactly two frames: send a header and a body");
+    take_client (front, &request->client);
+    if (frames != 2 || (front->delimiter && front->open) || front->taken > FRONT_CALLS_MAX) {
+        skip_rest (front);
+        refuse (front, &request->client, "BAD_FRAMES",
+            "a call is two frames, and a message has at most 32 calls: send a header and a body for each");
         return STATUS_INVALID_ARGUMENT;
     }
     struct bytes head = bytes_of (zmq_msg_data (&front->head), zmq_msg_size (&front->head));
@@ -234,6 +267,7 @@ enum status front_receive (struct front *front, struct front_request *request)
             "this node speaks protocol 1: use a client library of that protocol");
         return STATUS_INVALID_ARGUMENT;
     }
+    request->client.many = request->header.has_many && request->header.many && !front->delimiter;
     request->body = bytes_of (zmq_msg_data (&front->body), zmq_msg_size (&front->body));
     front->stats.requests++;
     return STATUS_OK;
@@ -247,12 +281,56 @@ void front_address (struct front *front, char out[FRONT_ADDRESS_BYTES_MAX + 1])
 
 /* ---- replies */
 
-static enum status send_frame (struct front *front, const void *data, size_t len, bool more)
+static enum status send_frame (struct front *front, struct bytes frame, bool more)
 {
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    if (zmq_send (front->raw, data, len, flags) >= 0)
+    if (zmq_send (front->raw, frame.data, frame.len, flags) >= 0)
         return STATUS_OK;
     return zmq_errno () == EAGAIN ? STATUS_RESOURCE_EXHAUSTED : STATUS_NOT_FOUND;
+}
+
+/* The frames behind the identity: once that found its connection they follow it, ZeroMQ takes a message whole. */
+static enum status send_replies (struct front *front, const struct front_message *message)
+{
+    enum status status = STATUS_OK;
+    if (message->client->delimiter)
+        status = send_frame (front, (struct bytes){0}, true);
+    for (size_t i = 0; i < message->count && status == STATUS_OK; i++) {
+        status = send_frame (front, message->replies[i].head, true);
+        if (status == STATUS_OK)
+            status = send_frame (front, message->replies[i].body, i + 1 < message->count);
+    }
+    return status;
+}
+
+static void send_message (struct front *front, const struct front_message *message)
+{
+    const struct front_client *client = message->client;
+    enum status status = send_frame (front, bytes_of (client->identity, client->identity_len), true);
+    if (status == STATUS_RESOURCE_EXHAUSTED) {
+        if (front_connections_cut (front->connections, client->fd, client->generation))
+            front->stats.slow_cut++;
+        return;
+    }
+    if (status == STATUS_OK)
+        status = send_replies (front, message);
+    if (status == STATUS_OK)
+        front->stats.replies += message->count;
+    else
+        front->stats.gone += message->count;
+}
+
+bool front_flush (struct front *front)
+{
+    struct front_message message;
+    bool sent = front->flushed;
+    front->flushed = false;
+    while (front_outbox_next (front->outbox, &message)) {
+        send_message (front, &message);
+        sent = true;
+    }
+    front_outbox_clear (front->outbox);
+    return sent;
 }
 
 enum status front_reply (
@@ -260,32 +338,14 @@ enum status front_reply (
 {
     uint8_t head[REPLY_HEADER_ENCODED_MAX];
     size_t head_len;
-    enum status status = codec_encode (&reply_header_type, header, head, sizeof head, &head_len);
+    struct reply_header told = *header;
+    told.has_many = told.many = client->many;
+    enum status status = codec_encode (&reply_header_type, &told, head, sizeof head, &head_len);
     if (status != STATUS_OK)
         return STATUS_INVALID_ARGUMENT;
-    status = send_frame (front, client->identity, client->identity_len, true);
-    if (status == STATUS_RESOURCE_EXHAUSTED) {
-        if (front_connections_cut (front->connections, client->fd, client->generation))
-            front->stats.slow_cut++;
-        return status;
-    }
-    if (status != STATUS_OK) {
-        front->stats.gone++;
-        return STATUS_NOT_FOUND;
-    }
-    /* Once the identity found its connection the other frames follow it: ZeroMQ takes a message whole. */
-    if (client->delimiter)
-        status = send_frame (front, "", 0, true);
-    if (status == STATUS_OK)
-        status = send_frame (front, head, head_len, true);
-    if (status == STATUS_OK)
-        status = send_frame (front, body.data, body.len, false);
-    if (status != STATUS_OK) {
-        front->stats.gone++;
-        return STATUS_NOT_FOUND;
-    }
-    front->stats.replies++;
-    return STATUS_OK;
+    if (front_outbox_full (front->outbox, head_len + body.len))
+        front->flushed = front_flush (front);
+    return front_outbox_add (front->outbox, client, bytes_of (head, head_len), body);
 }
 
 void front_stop_accepting (struct front *front)

@@ -1,5 +1,8 @@
 /* The door for clients: one ROUTER socket, two frames in, two frames out, everything counted and bounded.
  *
+ * Replies are collected and leave with front_flush, those of one connection in one message where the client takes that: each
+ * message costs the sender and the receiver a wake-up and a packet, which is more than a booking costs.
+ *
  * Room: router/front, not pure. Ownership: front_new/front_destroy; a request borrows from the front until the next
  * front_receive. Thread safety: none, the reactor's thread alone.
  * Source: schemas/wire.cddl; design.md "Wire"; faults.md C4 and fact 6.
@@ -9,6 +12,7 @@
  *   2. At most connections_max connections; a further one is closed as soon as it was accepted.
  *   3. A connection that reads its replies too slowly is cut off, never waited for.
  *   4. A connection that sends more than unfinished_bytes_max without completing a message is cut off.
+ *   5. Replies to one connection leave in the order of front_reply.
  */
 #ifndef MAITRED_ROUTER_FRONT_FRONT_H
 #define MAITRED_ROUTER_FRONT_FRONT_H
@@ -23,6 +27,7 @@
 
 #define FRONT_IDENTITY_BYTES_MAX 40 /* routing ids: 5 bytes when ZeroMQ makes them */
 #define FRONT_PROTOCOL 1
+#define FRONT_CALLS_MAX 32 /* in one message */
 #define FRONT_ADDRESS_BYTES_MAX 47
 
 struct front;
@@ -44,6 +49,7 @@ struct front_client {
     uint32_t generation; /* of that descriptor's use */
     uint8_t identity_len;
     bool delimiter; /* a REQ: its empty frame is returned */
+    bool many;      /* takes several replies in one message */
     uint8_t identity[FRONT_IDENTITY_BYTES_MAX];
 };
 
@@ -77,8 +83,9 @@ const char *front_endpoint (const struct front *front);
 void *front_socket (struct front *front);
 void *front_monitor_socket (struct front *front);
 
-/* Notes connections that came and went, and cuts those beyond the bound. Call it before front_receive in every turn. */
-void front_watch (struct front *front);
+/* Notes connections that came and went, and cuts those beyond the bound. Call it before front_receive when the monitor has
+ * something. False: there may be more. */
+bool front_watch (struct front *front);
 
 /* Once in 100 ms or so: finds connections that break invariant 4. */
 void front_tick (struct front *front);
@@ -90,10 +97,14 @@ WARN_UNUSED enum status front_receive (struct front *front, struct front_request
 /* The address the last request came from, for throttling. Empty when not known. Pre: front_receive returned OK. */
 void front_address (struct front *front, char out[FRONT_ADDRESS_BYTES_MAX + 1]);
 
-/* Sends a reply, never blocks. NOT_FOUND: the client has left. RESOURCE_EXHAUSTED: it does not read; it was cut off.
- * INVALID_ARGUMENT: the header is out of its bounds (a bug of the caller, nothing was sent). */
+/* Takes a reply, to leave with the next front_flush at the latest. RESOURCE_EXHAUSTED: no memory, the client has to ask
+ * again. INVALID_ARGUMENT: the header is out of its bounds (a bug of the caller). */
 WARN_UNUSED enum status front_reply (
     struct front *front, const struct front_client *client, const struct reply_header *header, struct bytes body);
+
+/* Sends what was taken, never blocks. Replies whose client has left, or does not read and is cut off for that, are counted
+ * and dropped. True when something was sent: the socket has to be looked at again, a send may take the signal of a receive. */
+bool front_flush (struct front *front);
 
 /* Accepts no further connection; those that are up go on. */
 void front_stop_accepting (struct front *front);

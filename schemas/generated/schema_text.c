@@ -1002,7 +1002,8 @@ const char schema_text[] =
     "  ? &(name: 8) => name-text,\n"
     "}\n"
     "; ---- wire.cddl\n"
-    "; The two frames of a call between a client and a node: header and body.\n"
+    "; The two frames of a call between a client and a node: header and body. A message carries one call, or one reply; where both\n"
+    "; sides said that they take several (many), up to 32, one behind the other: less to wake up for on both sides.\n"
     "\n"
     "request-header = {\n"
     "  &(protocol: 1) => 1..255,                    ; 1\n"
@@ -1013,6 +1014,7 @@ const char schema_text[] =
     "  ? &(token: 6) => tstr .size (1..1024),\n"
     "  ? &(traceparent: 7) => tstr .size 55,\n"
     "  ? &(hops: 8) => 0..8,                        ; 1: do not forward, answer NOT_LEADER with a hint\n"
+    "  ? &(many: 9) => bool,                        ; the client takes several replies in one message\n"
     "}\n"
     "\n"
     "reply-header = {\n"
@@ -1028,6 +1030,7 @@ const char schema_text[] =
     "  ? &(replayed: 10) => bool,                   ; a stored outcome\n"
     "  ? &(maybe_applied: 11) => bool,              ; outcome unknown: send the same request id again\n"
     "  ? &(shard: 12) => 0..65535,\n"
+    "  ? &(many: 13) => bool,                       ; the node takes several calls in one message; said to those that take many\n"
     "}\n"
     ;
 const size_t schema_text_len = sizeof schema_text - 1;

@@ -19,8 +19,10 @@ struct request_header {
     struct bytes traceparent;
     bool has_hops;
     uint64_t hops; /* 1: do not forward, answer NOT_LEADER with a hint */
+    bool has_many;
+    bool many; /* the client takes several replies in one message */
 };
-#define REQUEST_HEADER_ENCODED_MAX 1193
+#define REQUEST_HEADER_ENCODED_MAX 1195
 #define REQUEST_HEADER_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type request_header_type;
 
@@ -46,8 +48,10 @@ struct reply_header {
     bool maybe_applied; /* outcome unknown: send the same request id again */
     bool has_shard;
     uint64_t shard;
+    bool has_many;
+    bool many; /* the node takes several calls in one message; said to those that take many */
 };
-#define REPLY_HEADER_ENCODED_MAX 688
+#define REPLY_HEADER_ENCODED_MAX 690
 #define REPLY_HEADER_ARENA_MAX (UINT64_C (0))
 extern const struct codec_type reply_header_type;
 
