@@ -13,6 +13,7 @@
 #include <czmq.h>
 
 #include "node/engine/engine.h"
+#include "node/engine/engine_wait.h"
 #include "node/failpoint/failpoint.h"
 #include "node/gossip/gossip.h"
 #include "node/identity/identity.h"
@@ -325,6 +326,8 @@ struct engine {
     uint64_t work;        /* messages since load_since_us */
     uint64_t load_since_us;
     uint32_t load_per_ms;
+    uint64_t loaded_ms; /* when there was last much to do; 0: never */
+    bool policy_batch;
     uint64_t sync_us; /* of late, smoothed */
     uint64_t slow_tick_ms;
     bool hints_changed;
@@ -346,6 +349,7 @@ struct engine {
     struct id *revoked; /* being collected over pages */
     size_t revoked_count;
 
+    struct engine_wait wait;
     struct engine_counters counters;
     struct identity_claims claims; /* of the request that is being started */
 
@@ -454,6 +458,12 @@ void engine_gossip_tick (struct engine *engine);
 void engine_gossip_link_down (struct engine *engine, uint32_t node);
 void engine_gossip_leave (struct engine *engine);
 void engine_gossip_join (struct engine *engine);
+
+/* engine_policy.c */
+/* Under load a thread that wakes up waits until the one that runs has done its turn, instead of taking its place
+ * (SCHED_BATCH): what it then finds is a turn's worth of messages, sent and received together. With more threads than cores
+ * that is a tenth of the node's time. With little to do a call should wait for nobody. Every 100 ms or so. */
+void engine_policy_watch (struct engine *engine);
 
 /* engine_writer.c */
 WARN_UNUSED enum status engine_writer_start (struct engine *engine);

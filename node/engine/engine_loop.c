@@ -1,7 +1,7 @@
 /* The reactor: one turn after another. */
 #include <errno.h>
+#include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "node/engine/engine_internal.h"
@@ -10,11 +10,9 @@
 #define SLOW_TICK_MS 100
 #define GOODBYE_MS_MAX 200
 #define LOAD_WINDOW_US 2000
-#define LOAD_SPACED 8
-#define SPACING_US 500
+#define BATCH_MS_MAX 1 /* a batch waits no longer for company */
 #define LEADERLESS_MS_MAX 1000
 #define REFUSED_KEYS_MS 10000
-#define ITEMS_MAX (ENGINE_NODES_MAX + 8)
 
 static bool any_stepped (const struct engine *engine)
 {
@@ -29,7 +27,8 @@ static long patience_ms (const struct engine *engine)
 {
     if (engine->fanouts != NULL || any_stepped (engine) || engine->flush_building < engine->flushing_count)
         return 0;
-    uint64_t until_ms = engine->now_ms + POLL_MS_MAX;
+    bool waiting = engine->at_writer == NULL && !store_turn_empty (engine->collecting);
+    uint64_t until_ms = engine->now_ms + (waiting ? BATCH_MS_MAX : POLL_MS_MAX);
     uint64_t shards_ms = engine_shards_deadline_ms (engine);
     if (shards_ms < until_ms)
         until_ms = shards_ms;
@@ -40,17 +39,19 @@ static long patience_ms (const struct engine *engine)
     return until_ms > engine->now_ms ? (long) (until_ms - engine->now_ms) : 0;
 }
 
-static size_t fill_items (struct engine *engine, zmq_pollitem_t *items)
+static void fill_wait (struct engine *engine)
 {
+    zmq_pollitem_t items[ENGINE_NODES_MAX + 2];
+    struct engine_wait *wait = &engine->wait;
     size_t count = transport_poll_items (engine->transport, items, ENGINE_NODES_MAX + 2);
-    items[count++] = (zmq_pollitem_t){.socket = front_socket (engine->front), .events = ZMQ_POLLIN};
-    items[count++] = (zmq_pollitem_t){.socket = front_monitor_socket (engine->front), .events = ZMQ_POLLIN};
-    items[count++] = (zmq_pollitem_t){.fd = engine->writer.event_fd, .events = ZMQ_POLLIN};
-    items[count++] = (zmq_pollitem_t){.fd = engine->flusher.event_fd, .events = ZMQ_POLLIN};
-    items[count++] = (zmq_pollitem_t){.fd = engine->hashers.event_fd, .events = ZMQ_POLLIN};
-    items[count++] = (zmq_pollitem_t){.fd = engine->stop_fd, .events = ZMQ_POLLIN};
-    maitre_assert (count <= ITEMS_MAX);
-    return count;
+    for (size_t i = 0; i < count; i++)
+        engine_wait_add (wait, i == 0 ? WAIT_FRAMES : i == 1 ? WAIT_GOSSIP : WAIT_LINKS, items[i].socket, -1);
+    engine_wait_add (wait, WAIT_CALLS, front_socket (engine->front), -1);
+    engine_wait_add (wait, WAIT_CLIENTS, front_monitor_socket (engine->front), -1);
+    engine_wait_add (wait, WAIT_OTHER, NULL, engine->writer.event_fd);
+    engine_wait_add (wait, WAIT_OTHER, NULL, engine->flusher.event_fd);
+    engine_wait_add (wait, WAIT_OTHER, NULL, engine->hashers.event_fd);
+    engine_wait_add (wait, WAIT_OTHER, NULL, engine->stop_fd);
 }
 
 /* An election, or a leadership that is handed over, is no reason to be taken out of service: calls wait that long. */
@@ -97,6 +98,7 @@ static void slow_tick (struct engine *engine)
     engine_disk_watch (engine);
     engine_slow_disk_watch (engine);
     engine_memory_watch (engine);
+    engine_policy_watch (engine);
     engine_revoked_poll (engine);
     engine_peers_tick (engine);
     engine_placement_tick (engine);
@@ -107,8 +109,7 @@ static void slow_tick (struct engine *engine)
     engine_metrics_publish (engine);
 }
 
-/* How much there is to do lately, in messages a millisecond: at little the disk is waited for at once, at much the turns
- * are spaced so that each one carries more. */
+/* How much there is to do lately, in messages a millisecond. */
 static void note_load (struct engine *engine)
 {
     uint64_t elapsed_us = engine->now_us - engine->load_since_us;
@@ -117,17 +118,6 @@ static void note_load (struct engine *engine)
     engine->load_per_ms = (uint32_t) ((engine->load_per_ms + engine->work * 1000 / elapsed_us) / 2);
     engine->load_since_us = engine->now_us;
     engine->work = 0;
-}
-
-static void space_turns (const struct engine *engine)
-{
-    if (engine->load_per_ms < LOAD_SPACED)
-        return;
-    uint64_t spent_us = engine_clock_us () - engine->now_us;
-    if (spent_us >= SPACING_US)
-        return;
-    struct timespec pause = {.tv_nsec = (long) (SPACING_US - spent_us) * 1000};
-    nanosleep (&pause, NULL);
 }
 
 static void turn (struct engine *engine)
@@ -149,6 +139,8 @@ static void turn (struct engine *engine)
     slow_tick (engine);
     engine_shards_end_turn (engine);
     engine_calls_moved (engine);
+    if (front_flush (engine->front))
+        engine_wait_again (&engine->wait, WAIT_CALLS);
     transport_flush (engine->transport); /* before the batch: the followers write while this node does */
     if (engine_writer_submit (engine))
         transport_flush (engine->transport);
@@ -172,30 +164,28 @@ static bool stopping (struct engine *engine)
     return requests > 1 || engine_drain_over (engine);
 }
 
-static void poll_and_turn (struct engine *engine, zmq_pollitem_t *items, size_t count, long patience)
+static void poll_and_turn (struct engine *engine, long patience)
 {
-    int polled = zmq_poll (items, (int) count, patience);
-    if (polled < 0 && zmq_errno () != EINTR)
-        engine_halt (engine, "sockets cannot be polled: %s", zmq_strerror (zmq_errno ()));
+    if (!engine_wait_poll (&engine->wait, patience))
+        engine_halt (engine, "sockets cannot be polled: %s", strerror (errno));
     turn (engine);
 }
 
 /* The others should hear that this node left, and not have to find out. Calls that still come in are refused at once:
  * their clients go elsewhere without waiting for the connection to end. */
-static void say_goodbye (struct engine *engine, zmq_pollitem_t *items, size_t count)
+static void say_goodbye (struct engine *engine)
 {
     uint64_t until_ms = engine->now_ms + GOODBYE_MS_MAX;
     engine->refusing = true;
     engine_gossip_leave (engine);
     while (!gossip_left (engine->gossip) && engine->now_ms < until_ms)
-        poll_and_turn (engine, items, count, 5);
+        poll_and_turn (engine, 5);
     zmq_poll (NULL, 0, 5); /* ZeroMQ's thread sends the last of it */
 }
 
 enum engine_exit engine_run (struct engine *engine)
 {
-    zmq_pollitem_t items[ITEMS_MAX];
-    size_t count = fill_items (engine, items);
+    fill_wait (engine);
     engine->now_us = engine_clock_us ();
     engine->now_ms = engine->now_us / 1000;
     prctl (PR_SET_TIMERSLACK, 1000ul); /* short pauses are to be short */
@@ -203,13 +193,11 @@ enum engine_exit engine_run (struct engine *engine)
     engine_gossip_join (engine);
     event_log (EVENT_LOG_INFO, "node runs", event_log_text ("clients", front_endpoint (engine->front)),
         event_log_u64 ("replicas", engine->replicas_count), event_log_text ("version", engine->config.version));
-    while (!stopping (engine)) {
-        poll_and_turn (engine, items, count, patience_ms (engine));
-        space_turns (engine);
-    }
+    while (!stopping (engine))
+        poll_and_turn (engine, patience_ms (engine));
     failpoint_pass (FAILPOINT_DRAIN_OVER);
     if (engine->exit == ENGINE_EXIT_OK) /* nobody listens to an impostor */
-        say_goodbye (engine, items, count);
+        say_goodbye (engine);
     event_log (EVENT_LOG_INFO, "node stops");
     return engine->exit;
 }

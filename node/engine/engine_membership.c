@@ -91,6 +91,8 @@ void engine_gossip_drain (struct engine *engine)
     struct bytes bytes;
     uint32_t node;
     struct gossip_message message;
+    if (!engine_wait_take (&engine->wait, WAIT_GOSSIP))
+        return;
     for (int i = 0; i < ENGINE_GOSSIP_A_TURN; i++) {
         enum status status = transport_gossip_receive (engine->transport, &bytes, &node);
         if (status == STATUS_NOT_FOUND)
@@ -107,6 +109,7 @@ void engine_gossip_drain (struct engine *engine)
         struct gossip_event event = {.type = GOSSIP_RECEIVE, .message = &message};
         step (engine, &event);
     }
+    engine_wait_again (&engine->wait, WAIT_GOSSIP);
 }
 
 static void tell_leads (struct engine *engine)

@@ -5,6 +5,7 @@
 
 #define PEERS_FILE "peers"
 #define TELL_MS 1000
+#define EVENTS_A_TURN 64
 #define DENIED_MS 5000 /* so long a denial counts */
 
 /* ---- who is who (R12): a node number belongs to the first data folder that spoke for it */
@@ -178,7 +179,11 @@ static void link_changed (struct engine *engine, uint32_t node, bool up)
 void engine_peers_events (struct engine *engine)
 {
     struct transport_event event;
-    for (int i = 0; i < 64 && transport_next_event (engine->transport, &event); i++) {
+    if (!engine_wait_take (&engine->wait, WAIT_LINKS) && !transport_event_waiting (engine->transport))
+        return;
+    for (int i = 0; i < EVENTS_A_TURN; i++) {
+        if (!transport_next_event (engine->transport, &event))
+            return;
         switch (event.type) {
         case TRANSPORT_UP:
             link_changed (engine, event.node, true);
@@ -191,6 +196,7 @@ void engine_peers_events (struct engine *engine)
             break;
         }
     }
+    engine_wait_again (&engine->wait, WAIT_LINKS);
 }
 
 /* ---- frames */
@@ -327,6 +333,8 @@ static void receive_frame (struct engine *engine, const struct peer_frame *frame
 void engine_peers_drain (struct engine *engine)
 {
     struct peer_frame frame;
+    if (!engine_wait_take (&engine->wait, WAIT_FRAMES))
+        return;
     for (int i = 0; i < ENGINE_FRAMES_A_TURN; i++) {
         enum status status = transport_receive (engine->transport, &frame);
         if (status == STATUS_NOT_FOUND)
@@ -334,4 +342,5 @@ void engine_peers_drain (struct engine *engine)
         if (status == STATUS_OK && !failpoint (FAILPOINT_RECEIVE_FRAME))
             receive_frame (engine, &frame);
     }
+    engine_wait_again (&engine->wait, WAIT_FRAMES);
 }

@@ -186,8 +186,12 @@ static void start (struct engine *engine, const struct front_request *request)
 
 void engine_requests_drain (struct engine *engine)
 {
-    front_watch (engine->front);
     struct front_request request;
+    bool clients = engine_wait_take (&engine->wait, WAIT_CLIENTS), calls = engine_wait_take (&engine->wait, WAIT_CALLS);
+    if ((clients || calls) && !front_watch (engine->front))
+        engine_wait_again (&engine->wait, WAIT_CLIENTS);
+    if (!calls)
+        return;
     for (int i = 0; i < ENGINE_REQUESTS_A_TURN; i++) {
         enum status status = front_receive (engine->front, &request);
         if (status == STATUS_NOT_FOUND)
@@ -199,6 +203,7 @@ void engine_requests_drain (struct engine *engine)
         else
             engine->counters.invalid++;
     }
+    engine_wait_again (&engine->wait, WAIT_CALLS);
 }
 
 /* ---- to a shard */

@@ -5,8 +5,9 @@
 
 #include "node/engine/engine_internal.h"
 
-#define LOAD_INLINE 6       /* messages a millisecond */
-#define SYNC_INLINE_US 1500 /* a slower disk is never waited for by the reactor */
+#define LOAD_INLINE 6        /* messages a millisecond */
+#define BATCH_SPACING_US 700 /* from one batch to the next */
+#define SYNC_INLINE_US 1500  /* a slower disk is never waited for by the reactor */
 
 static void *write_batches (void *argument)
 {
@@ -142,11 +143,17 @@ static void seal (struct engine *engine)
     engine->sealed_us = engine_clock_us ();
 }
 
+/* A sync costs the processor a tenth of a millisecond however much it carries, so under load batches are spaced. */
+static bool too_early (const struct engine *engine)
+{
+    return engine->load_per_ms >= LOAD_INLINE && engine_clock_us () - engine->sealed_us < BATCH_SPACING_US;
+}
+
 bool engine_writer_submit (struct engine *engine)
 {
     struct writer *writer = &engine->writer;
     bool empty = store_turn_empty (engine->collecting);
-    if (engine->at_writer != NULL || (empty && !engine->after_waiting))
+    if (engine->at_writer != NULL || (empty && !engine->after_waiting) || (!empty && too_early (engine)))
         return false;
     transport_seal (engine->transport);
     engine->after_waiting = false;

@@ -225,9 +225,15 @@ static void watch_peer (struct transport *transport, struct peer *peer)
     }
 }
 
+bool transport_event_waiting (const struct transport *transport)
+{
+    return transport->events_count > 0 || transport->lost;
+}
+
 bool transport_next_event (struct transport *transport, struct transport_event *event)
 {
     if (transport->events_count == 0) {
+        transport->lost = false;
         for (uint32_t node = 1; node <= transport->nodes_max; node++) {
             struct peer *peer = &transport->peers[node];
             if (peer->node == 0)
@@ -353,7 +359,7 @@ void transport_release (struct transport *transport)
         outbox_append (&peer->now, &peer->sealed);
         if (!outbox_empty (&peer->sealed)) {
             transport->stats.frames_dropped++;
-            peer->lost = true;
+            peer->lost = transport->lost = true;
             outbox_clear (&peer->sealed);
         }
     }
@@ -406,7 +412,7 @@ void transport_flush (struct transport *transport)
                 transport->stats.frames_dropped++;
                 if (outbox_frame_count (&peer->now, TRANSPORT_CALLS) > 0 ||
                     outbox_frame_count (&peer->now, TRANSPORT_REPLIES) > 0)
-                    peer->lost = true;
+                    peer->lost = transport->lost = true;
             }
             outbox_pop (&peer->now);
         }

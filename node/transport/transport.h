@@ -94,6 +94,9 @@ struct transport_event {
 /* The next event; false when there is none. */
 bool transport_next_event (struct transport *transport, struct transport_event *event);
 
+/* True when there is an event that no monitor will announce. */
+bool transport_event_waiting (const struct transport *transport);
+
 bool transport_link_up (const struct transport *transport, uint32_t node);
 
 /* The next frame of a peer. NOT_FOUND: there is none. INVALID_ARGUMENT: one was dropped (not strict, another cluster's, a

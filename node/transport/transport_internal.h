@@ -34,6 +34,7 @@ struct transport {
     uint32_t nodes_max;            /* highest node number dialled */
     struct outbox *reserved;
     bool sealed;
+    bool lost; /* of some peer */
     struct transport_event events[TRANSPORT_EVENTS_MAX];
     size_t events_first, events_count;
     struct arena arena;

@@ -236,6 +236,15 @@ static void refuse (struct front *front, const struct front_client *client, cons
     (void) status; /* counted there; a client that sends garbage and leaves is owed nothing */
 }
 
+static enum status refuse_frames (struct front *front, const struct front_client *client)
+{
+    skip_rest (front);
+    refuse (front, client, "BAD_FRAMES",
+        "a call is exactly two frames, a message has at most 32 of them, and more than one only where each header says "
+        "many: send a header and a body");
+    return STATUS_INVALID_ARGUMENT;
+}
+
 enum status front_receive (struct front *front, struct front_request *request)
 {
     if (!front->open && !open_message (front))
@@ -247,12 +256,8 @@ enum status front_receive (struct front *front, struct front_request *request)
         return STATUS_INVALID_ARGUMENT;
     }
     take_client (front, &request->client);
-    if (frames != 2 || (front->delimiter && front->open) || front->taken > FRONT_CALLS_MAX) {
-        skip_rest (front);
-        refuse (front, &request->client, "BAD_FRAMES",
-            "a call is two frames, and a message has at most 32 calls: send a header and a body for each");
-        return STATUS_INVALID_ARGUMENT;
-    }
+    if (frames != 2 || front->taken > FRONT_CALLS_MAX)
+        return refuse_frames (front, &request->client);
     struct bytes head = bytes_of (zmq_msg_data (&front->head), zmq_msg_size (&front->head));
     struct codec_error error;
     enum status status = codec_decode (&request_header_type, head, CODEC_LENIENT, NULL, &request->header, &error);
@@ -268,6 +273,8 @@ enum status front_receive (struct front *front, struct front_request *request)
         return STATUS_INVALID_ARGUMENT;
     }
     request->client.many = request->header.has_many && request->header.many && !front->delimiter;
+    if (front->open && !request->client.many)
+        return refuse_frames (front, &request->client);
     request->body = bytes_of (zmq_msg_data (&front->body), zmq_msg_size (&front->body));
     front->stats.requests++;
     return STATUS_OK;
