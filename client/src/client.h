@@ -245,9 +245,10 @@ void client_retry_led (struct maitre *client, uint32_t shard, uint64_t now_us);
 
 /* ---- client_answer.c */
 
-/* One reply from a node; both frames are borrowed. Garbage is dropped. */
-void client_answer (
-    struct maitre *client, struct client_node *node, struct bytes header, struct bytes body, uint64_t now_us);
+/* One reply from a node; both frames are borrowed. False: garbage, or `more` follows in its message although it does not say
+ * many; it was dropped. */
+bool client_answer (struct maitre *client, struct client_node *node, struct bytes header, struct bytes body, bool more,
+    uint64_t now_us);
 
 /* ---- client_timer.c */
 

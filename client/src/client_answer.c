@@ -102,27 +102,37 @@ static void outcome (struct maitre *client, const struct client_node *node, stru
     client_call_finish (client, call, &reply, now_us);
 }
 
-void client_answer (
-    struct maitre *client, struct client_node *node, struct bytes header_bytes, struct bytes body, uint64_t now_us)
+static void answer (struct maitre *client, const struct client_node *node, const struct reply_header *header,
+    struct bytes body, uint64_t now_us)
 {
-    struct reply_header header;
-    if (codec_decode (&reply_header_type, header_bytes, CODEC_LENIENT, NULL, &header, NULL) != STATUS_OK)
-        return;
-    node->many = header.has_many && header.many;
-    uint64_t number = header.call >> 8;
+    uint64_t number = header->call >> 8;
     struct call *call = client_call_find (client, (uint32_t) (number & 0xfffff), (uint32_t) (number >> 20));
-    if (call == NULL || (header.has_more && header.more))
+    if (call == NULL || (header->has_more && header->more))
         return;
-    learn (client, node, call, &header, now_us);
-    if (!undecided (call, &header)) {
-        outcome (client, node, call, &header, body, now_us);
+    learn (client, node, call, header, now_us);
+    if (!undecided (call, header)) {
+        outcome (client, node, call, header, body, now_us);
         return;
     }
     /* An attempt that was given up already: only an outcome is news. */
-    bool current = call->state == CALL_SENT && (header.call & 0xff) == (call->attempts & 0xff) &&
+    bool current = call->state == CALL_SENT && (header->call & 0xff) == (call->attempts & 0xff) &&
                    &client->nodes[call->node - 1] == node;
     if (current)
-        client_retry_refused (client, call, &header, now_us);
-    else if (call->write && header.has_maybe_applied && header.maybe_applied)
+        client_retry_refused (client, call, header, now_us);
+    else if (call->write && header->has_maybe_applied && header->maybe_applied)
         call->unknown = true;
+}
+
+bool client_answer (struct maitre *client, struct client_node *node, struct bytes header_bytes, struct bytes body,
+    bool more, uint64_t now_us)
+{
+    struct reply_header header;
+    if (codec_decode (&reply_header_type, header_bytes, CODEC_LENIENT, NULL, &header, NULL) != STATUS_OK)
+        return false;
+    bool many = header.has_many && header.many;
+    if (more && !many)
+        return false;
+    node->many = many;
+    answer (client, node, &header, body, now_us);
+    return true;
 }

@@ -155,31 +155,37 @@ static bool more_follow (zmq_msg_t *frame)
     return zmq_msg_more (frame) != 0;
 }
 
-/* The replies of one message. False when there is none now. */
+/* The next two frames of a message: how many there were, and whether more follow. */
+static int receive_pair (struct client_node *node, zmq_msg_t *header, zmq_msg_t *body, bool *more)
+{
+    *more = false;
+    if (zmq_msg_recv (header, node->socket, ZMQ_DONTWAIT) < 0)
+        return 0;
+    if (!more_follow (header) || zmq_msg_recv (body, node->socket, ZMQ_DONTWAIT) < 0)
+        return 1;
+    *more = more_follow (body);
+    return 2;
+}
+
+/* The replies of one message, dropped from the first that is none. False when there is no message now. */
 static bool receive_message (struct maitre *client, struct client_node *node, uint64_t now_us)
 {
     zmq_msg_t header, body;
-    bool more = true, first = true;
+    bool more = true, good = true, any = false;
     while (more) {
         zmq_msg_init (&header);
         zmq_msg_init (&body);
-        bool there = zmq_msg_recv (&header, node->socket, ZMQ_DONTWAIT) >= 0;
-        more = there && more_follow (&header);
-        if (more && zmq_msg_recv (&body, node->socket, ZMQ_DONTWAIT) >= 0) { /* one frame is no reply */
-            more = more_follow (&body);
+        int frames = receive_pair (node, &header, &body, &more);
+        any = any || frames > 0;
+        if (frames == 2 && good) {
             node->doubted = false;
-            client_answer (client, node, bytes_of (zmq_msg_data (&header), zmq_msg_size (&header)),
-                bytes_of (zmq_msg_data (&body), zmq_msg_size (&body)), now_us);
-        } else {
-            more = false;
+            good = client_answer (client, node, bytes_of (zmq_msg_data (&header), zmq_msg_size (&header)),
+                bytes_of (zmq_msg_data (&body), zmq_msg_size (&body)), more, now_us);
         }
         zmq_msg_close (&header);
         zmq_msg_close (&body);
-        if (first && !there)
-            return false;
-        first = false;
     }
-    return true;
+    return any;
 }
 
 bool client_node_receive (struct maitre *client, struct client_node *node, uint32_t max, uint64_t now_us)

@@ -110,6 +110,8 @@ void gossip_probe_link_down (struct gossip *gossip, struct gossip_effects *effec
     uint64_t soon_ms = gossip->now_ms + gossip_awareness_scale (gossip, gossip->config.probe_timeout_ms);
     if (soon_ms < probe->deadline_ms)
         probe->deadline_ms = soon_ms;
+    if (probe->indirect_at_ms > probe->deadline_ms)
+        probe->indirect_at_ms = probe->deadline_ms; /* the others were asked */
 }
 
 void gossip_probe_revive (struct gossip *gossip, struct gossip_effects *effects, struct gossip_slot *slot)

@@ -55,7 +55,7 @@ void shard_apply_committed (struct shard *self)
         return;
     if (self->apply_due_ms == UINT64_MAX)
         self->apply_due_ms = self->now_ms + APPLY_LATER_MS;
-    if (self->status.role == RAFT_LEADER || self->committed - self->applied >= APPLY_TOGETHER ||
+    if (self->status.role == RAFT_LEADER || self->shard == 0 || self->committed - self->applied >= APPLY_TOGETHER ||
         self->now_ms >= self->apply_due_ms)
         shard_apply_all (self);
 }

@@ -178,7 +178,7 @@ void shard_calls_check (const struct shard *self);
 /* shard_apply.c */
 /* Takes what this turn committed. A leader applies it at once, since somebody waits for the answer. On a follower nobody
  * does: it applies what has come together, up to APPLY_TOGETHER entries or APPLY_LATER_MS, since a shard's rows are in the
- * processor's caches from the second entry on. */
+ * processor's caches from the second entry on. The system shard is never behind: every node goes by what it says. */
 void shard_apply_committed (struct shard *self);
 /* Applies everything that waits. */
 void shard_apply_all (struct shard *self);

@@ -356,6 +356,8 @@ void shard_world_write_back (struct shard_world *w, uint32_t number, uint64_t ke
     struct shard_status status = shard_world_status (w, number);
     struct raft_configuration members;
     uint64_t index = status.applied_index, term;
+    if (index <= node->image.index)
+        return; /* nothing new: a follower applies what has come together */
     bool known = shard_log_point (node->shard, index, &term, &members);
     maitre_assert (known);
     state_image_close (&node->image);

@@ -45,6 +45,7 @@ static void book (unsigned count)
 /* Everybody's log is cut, so that a newcomer needs the snapshot. */
 static void write_back_all (void)
 {
+    shard_world_run (w, 100); /* followers apply a little later */
     for (uint32_t node = 1; node <= w->options.nodes; node++) {
         if (w->nodes[node].shard != NULL)
             shard_world_write_back (w, node, 0);
