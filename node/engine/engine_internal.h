@@ -442,6 +442,9 @@ void engine_placement_close (struct engine *engine);
 bool engine_placement_found (struct engine *engine, const struct engine_held *held, struct engine_error *error);
 void engine_placement_take (struct engine *engine, struct bytes record);
 void engine_placement_answer (struct engine *engine, const struct answer *answer);
+/* The system shard's state may have changed: before anybody is answered, so that a node that is replaced and started at once
+ * is not taken for a stranger. */
+void engine_placement_applied (struct engine *engine);
 void engine_placement_tick (struct engine *engine);                        /* about ten times a second, as the next */
 uint64_t engine_own_replica (const struct engine *engine, uint32_t shard); /* 0: none */
 

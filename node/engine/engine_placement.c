@@ -249,6 +249,13 @@ static void look_here (struct engine *engine, struct replica *replica)
     engine_placement_take (engine, bytes);
 }
 
+void engine_placement_applied (struct engine *engine)
+{
+    struct replica *replica = engine->replicas[0];
+    if (replica != NULL && !replica->damaged && !replica->dead)
+        look_here (engine, replica);
+}
+
 /* Some node that can be reached, another one each time: it answers if it leads shard 0, and else says who does. */
 static uint32_t whom_to_ask (struct engine *engine)
 {
@@ -305,8 +312,7 @@ void engine_placement_tick (struct engine *engine)
 {
     struct replica *replica = engine->replicas[0];
     struct placement_state *placement = &engine->placement;
-    if (replica != NULL && !replica->damaged && !replica->dead)
-        look_here (engine, replica);
+    engine_placement_applied (engine);
     /* One that is being filled, or whose folder the others do not take for this node's, is told nothing by Raft. */
     bool told = replica != NULL && replica->leader_node != 0;
     bool news = gossip_ring_epoch (engine->gossip) > placement->record.epoch || placement->record.has_running;

@@ -249,6 +249,8 @@ static void end_turn (struct engine *engine, struct replica *replica)
     carry_out_snapshots (engine, replica, &effects);
     if (effects.leader_changed)
         leader_changed (engine, replica, &effects);
+    if (effects.applied_changed && replica->shard == 0)
+        engine_placement_applied (engine);
     carry_out_replies (engine, &effects);
     replica->deadline_ms = shard_deadline_ms (replica->core);
 }

@@ -1,0 +1,138 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "test/support/front_fixture.h"
+
+static size_t make_many (uint64_t call, uint8_t *out, size_t size)
+{
+    struct request_header header = {
+        .protocol = 1, .call = call, .method = BYTES_LITERAL ("health.Check"), .has_many = true, .many = true};
+    size_t len;
+    assert_int_equal (codec_encode (&request_header_type, &header, out, size, &len), STATUS_OK);
+    return len;
+}
+
+/* `calls` calls of one message, numbered from `first`; `odd` adds a header without a body. */
+static void send_many (zsock_t *client, uint64_t first, uint64_t calls, bool odd)
+{
+    uint8_t header[256];
+    for (uint64_t i = 0; i < calls; i++) {
+        size_t len = make_many (first + i, header, sizeof header);
+        assert_int_equal (zmq_send (zsock_resolve (client), header, len, ZMQ_SNDMORE), len);
+        assert_int_equal (zmq_send (zsock_resolve (client), "b", 1, i + 1 < calls || odd ? ZMQ_SNDMORE : 0), 1);
+    }
+    size_t len = make_many (first + calls, header, sizeof header);
+    if (odd)
+        assert_int_equal (zmq_send (zsock_resolve (client), header, len, 0), len);
+}
+
+/* The calls that one message answers, in its order. */
+static size_t receive_many (zsock_t *client, uint64_t *calls, size_t max)
+{
+    void *raw = zsock_resolve (client);
+    assert_true (readable (raw, WAIT_MS));
+    size_t count = 0;
+    do {
+        uint8_t memory[1024], body[64];
+        struct reply_header header;
+        int len = zmq_recv (raw, memory, sizeof memory, 0);
+        assert_true (len > 0 && zsock_rcvmore (client));
+        assert_int_equal (
+            codec_decode (&reply_header_type, bytes_of (memory, (size_t) len), CODEC_STRICT, NULL, &header, NULL),
+            STATUS_OK);
+        assert_true (zmq_recv (raw, body, sizeof body, 0) >= 0);
+        assert_true (count < max);
+        calls[count++] = header.call;
+    } while (zsock_rcvmore (client));
+    return count;
+}
+
+static void test_front_many__several_calls_in_a_message_are_answered_in_one (void **state)
+{
+    (void) state;
+    struct front *front = open_front ((struct front_options){0});
+    zsock_t *many = dial (front, ZMQ_DEALER), *one = dial (front, ZMQ_DEALER);
+    send_many (many, 10, FRONT_CALLS_MAX, false);
+    struct front_request request;
+    struct reply_header header = {.protocol = 1};
+    uint64_t calls[FRONT_CALLS_MAX];
+    assert_int_equal (next (front, &request), STATUS_OK);
+    for (uint64_t i = 0; i < FRONT_CALLS_MAX; i++) {
+        assert_int_equal (request.header.call, 10 + i);
+        assert_true (request.client.many);
+        header.call = request.header.call;
+        assert_int_equal (front_reply (front, &request.client, &header, BYTES_LITERAL ("r")), STATUS_OK);
+        if (i + 1 < FRONT_CALLS_MAX)
+            assert_int_equal (front_receive (front, &request), STATUS_OK);
+    }
+    struct front_client first = request.client;
+    assert_int_equal (front_receive (front, &request), STATUS_NOT_FOUND);
+    /* A client that does not say so gets its replies one by one, between those of another. */
+    send_call (one, 5, "x");
+    for (int i = 0; i < 100 && front_receive (front, &request) != STATUS_OK; i++)
+        readable (front_socket (front), 10);
+    assert_int_equal (request.header.call, 5);
+    assert_false (request.client.many);
+    header.call = 5;
+    assert_int_equal (front_reply (front, &request.client, &header, BYTES_LITERAL ("r")), STATUS_OK);
+    assert_int_equal (front_reply (front, &request.client, &header, BYTES_LITERAL ("r")), STATUS_OK);
+    header.call = 99;
+    assert_int_equal (front_reply (front, &first, &header, BYTES_LITERAL ("r")), STATUS_OK);
+    assert_true (front_flush (front));
+    assert_false (front_flush (front));
+    assert_int_equal (receive_many (many, calls, FRONT_CALLS_MAX), FRONT_CALLS_MAX);
+    for (uint64_t i = 0; i < FRONT_CALLS_MAX; i++)
+        assert_int_equal (calls[i], 10 + i);
+    assert_int_equal (receive_many (many, calls, FRONT_CALLS_MAX), 1); /* the 33rd reply */
+    assert_int_equal (calls[0], 99);
+    assert_int_equal (receive_many (one, calls, FRONT_CALLS_MAX), 1);
+    assert_int_equal (receive_many (one, calls, FRONT_CALLS_MAX), 1);
+    struct front_stats stats;
+    front_stats (front, &stats);
+    assert_int_equal (stats.replies, FRONT_CALLS_MAX + 3);
+    zsock_destroy (&many);
+    zsock_destroy (&one);
+    front_destroy (&front);
+}
+
+static void test_front_many__a_message_of_too_many_calls_or_half_of_one_is_refused_from_there (void **state)
+{
+    (void) state;
+    struct front *front = open_front ((struct front_options){0});
+    zsock_t *client = dial (front, ZMQ_DEALER);
+    struct front_request request;
+    struct reply_header header;
+    uint8_t memory[1024];
+    send_many (client, 1, 2, true);
+    assert_int_equal (next (front, &request), STATUS_OK);
+    assert_int_equal (front_receive (front, &request), STATUS_OK);
+    assert_int_equal (next (front, &request), STATUS_INVALID_ARGUMENT);
+    receive_reply (client, &header, memory, sizeof memory);
+    assert_int_equal (header.call, 3);
+    assert_true (bytes_equal (header.reason, BYTES_LITERAL ("BAD_FRAMES")));
+    send_many (client, 100, FRONT_CALLS_MAX + 5, false);
+    assert_int_equal (next (front, &request), STATUS_OK);
+    for (int i = 1; i < FRONT_CALLS_MAX; i++)
+        assert_int_equal (front_receive (front, &request), STATUS_OK);
+    assert_int_equal (next (front, &request), STATUS_INVALID_ARGUMENT);
+    assert_int_equal (front_receive (front, &request), STATUS_NOT_FOUND); /* the rest of it is gone */
+    receive_reply (client, &header, memory, sizeof memory);
+    assert_int_equal (header.call, 100 + FRONT_CALLS_MAX);
+    send_call (client, 7, "fine");
+    assert_int_equal (next (front, &request), STATUS_OK);
+    zsock_destroy (&client);
+    front_destroy (&front);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (test_front_many__several_calls_in_a_message_are_answered_in_one),
+        cmocka_unit_test (test_front_many__a_message_of_too_many_calls_or_half_of_one_is_refused_from_there),
+    };
+    safe_socket_prepare ();
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
