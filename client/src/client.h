@@ -36,7 +36,8 @@
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/placement_hash.h"
 
-#define CLIENT_MESSAGE_CALLS_MAX 32 /* schemas/wire.cddl */
+#define CLIENT_MESSAGE_CALLS_MAX 32       /* schemas/wire.cddl */
+#define CLIENT_MESSAGE_BYTES (256 * 1024) /* of bodies, before a message is closed */
 #define CLIENT_NODES_MAX 256
 #define CLIENT_OUTSTANDING_MAX 65536
 #define CLIENT_OWN_CALLS 8 /* slots beyond the user's bound for the library's own */
@@ -62,6 +63,7 @@ struct client_node {
     bool many;           /* takes several calls in one message */
     zmq_msg_t held;      /* the last frame of a message that is still open */
     uint32_t held_count; /* calls of that message; 0: none is open */
+    size_t held_bytes;   /* of their bodies */
 };
 
 enum call_state { CALL_FREE, CALL_WAITING, CALL_SENT, CALL_PAUSED };

@@ -100,7 +100,11 @@ static bool make_header (struct maitre *client, const struct call *call, uint64_
 /* ZeroMQ looks at what its IO thread reported only now and then, so a fresh connection may look closed: look again. */
 static bool send_frame (struct client_node *node, zmq_msg_t *frame, int flags)
 {
-    if (zmq_msg_send (frame, node->socket, flags | ZMQ_DONTWAIT) >= 0)
+    int rc;
+    do
+        rc = zmq_msg_send (frame, node->socket, flags | ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    if (rc >= 0)
         return true;
     int events;
     size_t size = sizeof events;
@@ -117,12 +121,23 @@ static bool send_held (struct client_node *node, int flags)
     return sent;
 }
 
+/* ZeroMQ drops what follows a frame that it could not send in the middle of a message, up to the message's end: ends it,
+ * so that the next call is not dropped as well. */
+static void end_message (struct client_node *node)
+{
+    int rc;
+    do
+        rc = zmq_send (node->socket, "", 0, ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+}
+
 void client_node_flush (struct client_node *node)
 {
     if (node->held_count == 0)
         return;
     send_held (node, 0);
     node->held_count = 0;
+    node->held_bytes = 0;
     node->ready = true;
 }
 
@@ -132,18 +147,23 @@ enum status client_node_send (struct maitre *client, struct client_node *node, s
     if (!make_header (client, call, now_us, &header))
         return STATUS_UNAVAILABLE;
     node->ready = true;
-    if (node->held_count == CLIENT_MESSAGE_CALLS_MAX)
+    if (node->held_count == CLIENT_MESSAGE_CALLS_MAX || node->held_bytes > CLIENT_MESSAGE_BYTES)
         client_node_flush (node);
     zmq_msg_init (&body);
-    bool sent = zmq_msg_copy (&body, &call->body) == 0 && (node->held_count == 0 || send_held (node, ZMQ_SNDMORE)) &&
+    bool open = node->held_count > 0;
+    bool sent = zmq_msg_copy (&body, &call->body) == 0 && (!open || send_held (node, ZMQ_SNDMORE)) &&
                 send_frame (node, &header, ZMQ_SNDMORE);
+    if (!sent && open)
+        end_message (node);
     if (sent && client->gathering && node->many) {
         zmq_msg_init (&node->held);
         zmq_msg_move (&node->held, &body);
         node->held_count++;
+        node->held_bytes += zmq_msg_size (&node->held);
     } else {
         sent = sent && send_frame (node, &body, 0);
         node->held_count = 0;
+        node->held_bytes = 0;
     }
     zmq_msg_close (&header);
     zmq_msg_close (&body);
@@ -155,13 +175,22 @@ static bool more_follow (zmq_msg_t *frame)
     return zmq_msg_more (frame) != 0;
 }
 
+static int receive_frame (struct client_node *node, zmq_msg_t *frame)
+{
+    int rc;
+    do
+        rc = zmq_msg_recv (frame, node->socket, ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
 /* The next two frames of a message: how many there were, and whether more follow. */
 static int receive_pair (struct client_node *node, zmq_msg_t *header, zmq_msg_t *body, bool *more)
 {
     *more = false;
-    if (zmq_msg_recv (header, node->socket, ZMQ_DONTWAIT) < 0)
+    if (receive_frame (node, header) < 0)
         return 0;
-    if (!more_follow (header) || zmq_msg_recv (body, node->socket, ZMQ_DONTWAIT) < 0)
+    if (!more_follow (header) || receive_frame (node, body) < 0)
         return 1;
     *more = more_follow (body);
     return 2;
@@ -221,6 +250,7 @@ void client_node_listen (struct maitre *client, struct client_node *node, uint64
             node->doubted = false;
             client_retry_waiting (client, now_us);
         } else if (event == ZMQ_EVENT_DISCONNECTED) {
+            client_node_flush (node); /* what is open belongs to the connection that is gone */
             /* What had arrived before the break still counts. */
             while (client_node_receive (client, node, UINT32_MAX, now_us))
                 continue;

@@ -83,7 +83,9 @@ bool engine_drain_over (struct engine *engine)
     }
     /* As long as this node leads something it serves: others may not know the new leaders yet. */
     engine->refusing = !led;
-    return !led && engine->calls_used == 0 && engine->at_writer == NULL;
+    /* A batch that waits for company holds what others led: without it they would wait for the third replica. */
+    bool written = engine->at_writer == NULL && store_turn_empty (engine->collecting) && !engine->after_waiting;
+    return !led && engine->calls_used == 0 && written;
 }
 
 void engine_disk_watch (struct engine *engine)

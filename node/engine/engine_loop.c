@@ -120,6 +120,12 @@ static void note_load (struct engine *engine)
     engine->work = 0;
 }
 
+static void send_replies (struct engine *engine)
+{
+    if (front_flush (engine->front))
+        engine_wait_again (&engine->wait, WAIT_CALLS);
+}
+
 static void turn (struct engine *engine)
 {
     engine->now_us = engine_clock_us ();
@@ -139,12 +145,12 @@ static void turn (struct engine *engine)
     slow_tick (engine);
     engine_shards_end_turn (engine);
     engine_calls_moved (engine);
-    if (front_flush (engine->front))
-        engine_wait_again (&engine->wait, WAIT_CALLS);
+    send_replies (engine);
     transport_flush (engine->transport); /* before the batch: the followers write while this node does */
     if (engine_writer_submit (engine))
         transport_flush (engine->transport);
     engine_quarantine_step (engine);
+    send_replies (engine); /* of calls to a shard that was just taken out of service */
     note_load (engine);
 }
 

@@ -8,11 +8,12 @@
 #define LOAD_BATCH 6      /* messages a millisecond */
 #define QUIET_MS_MIN 1000 /* before the node is quick to wake up again */
 
-static void set_all (int policy)
+/* False: it goes on as it is, and tries again. */
+static bool set_all (int policy)
 {
     DIR *tasks = opendir ("/proc/self/task");
     if (tasks == NULL)
-        return; /* it goes on as it is, a little slower */
+        return false;
     struct dirent *item;
     while ((item = readdir (tasks)) != NULL) {
         struct sched_param none = {0};
@@ -20,6 +21,7 @@ static void set_all (int policy)
         (void) rc; /* a thread that has just ended */
     }
     closedir (tasks);
+    return true;
 }
 
 void engine_policy_watch (struct engine *engine)
@@ -29,6 +31,6 @@ void engine_policy_watch (struct engine *engine)
     bool loaded = engine->loaded_ms != 0 && engine->now_ms - engine->loaded_ms < QUIET_MS_MIN;
     if (loaded == engine->policy_batch)
         return;
-    engine->policy_batch = loaded;
-    set_all (loaded ? SCHED_BATCH : SCHED_OTHER);
+    if (set_all (loaded ? SCHED_BATCH : SCHED_OTHER))
+        engine->policy_batch = loaded;
 }

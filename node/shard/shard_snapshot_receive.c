@@ -92,6 +92,8 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
     if (chunk->index_term == 0 || chunk->index_term > chunk->term || chunk->index > RAFT_INDEX_MAX)
         return;
     shard_apply_all (self);
+    if (self->fatal)
+        return;
     /* The log brought it here meanwhile, or the last acknowledgement was lost. */
     if (chunk->index <= self->applied && !PLANTED (R13_INSTALL_GOES_BACK)) {
         if (self->in.index <= self->applied)

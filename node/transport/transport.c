@@ -212,10 +212,12 @@ static void watch_peer (struct transport *transport, struct peer *peer)
 {
     uint32_t event, value;
     bool seen = false;
-    /* Two events at a time at most, so that a flapping link cannot fill the queue. */
-    for (int i = 0; i < 2 && safe_socket_monitor_next (peer->monitor, &event, &value); i++) {
-        set_link (transport, peer, event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
-        seen = true;
+    /* Two changes at a time at most, so that a flapping link cannot fill the queue. What changes nothing (a handshake that
+     * failed once more) is read on: who stops in the middle hears of nothing more from this monitor. */
+    for (int changes = 0; changes < 2 && safe_socket_monitor_next (peer->monitor, &event, &value); seen = true) {
+        bool up = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        changes += up != peer->up;
+        set_link (transport, peer, up);
     }
     if (seen) {
         /* Makes the socket take notice of the new or dead connection now, not a millisecond later. */
@@ -271,11 +273,11 @@ bool transport_link_up (const struct transport *transport, uint32_t node)
 int transport_take (zsock_t *router, zmq_msg_t *frame)
 {
     void *raw = zsock_resolve (router);
-    if (zmq_msg_recv (frame, raw, ZMQ_DONTWAIT) < 0)
+    if (safe_socket_receive (raw, frame, ZMQ_DONTWAIT) < 0)
         return -1;
     int parts = 1;
     while (zmq_msg_more (frame)) {
-        if (zmq_msg_recv (frame, raw, 0) < 0)
+        if (safe_socket_receive (raw, frame, 0) < 0)
             return 0;
         parts++;
     }

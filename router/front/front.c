@@ -177,7 +177,7 @@ static bool open_message (struct front *front)
     front->delimiter = false;
     front->open = false;
     front->taken = 0;
-    if (zmq_msg_recv (&front->identity, front->raw, ZMQ_DONTWAIT) < 0)
+    if (safe_socket_receive (front->raw, &front->identity, ZMQ_DONTWAIT) < 0)
         return false;
     front->open = zmq_msg_more (&front->identity);
     return true;
@@ -186,7 +186,7 @@ static bool open_message (struct front *front)
 /* A ROUTER hands a message out whole: its other frames are here already. */
 static bool next_frame (struct front *front, zmq_msg_t *frame)
 {
-    if (!front->open || zmq_msg_recv (frame, front->raw, 0) < 0) {
+    if (!front->open || safe_socket_receive (front->raw, frame, 0) < 0) {
         front->open = false;
         return false;
     }
@@ -291,7 +291,7 @@ void front_address (struct front *front, char out[FRONT_ADDRESS_BYTES_MAX + 1])
 static enum status send_frame (struct front *front, struct bytes frame, bool more)
 {
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    if (zmq_send (front->raw, frame.data, frame.len, flags) >= 0)
+    if (safe_socket_send (front->raw, frame.data, frame.len, flags) >= 0)
         return STATUS_OK;
     return zmq_errno () == EAGAIN ? STATUS_RESOURCE_EXHAUSTED : STATUS_NOT_FOUND;
 }

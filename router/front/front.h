@@ -79,7 +79,7 @@ void front_destroy (struct front **front);
 /* The real endpoint, port included. */
 const char *front_endpoint (const struct front *front);
 
-/* Two sockets for zmq_poll (ZMQ_POLLIN): requests, and what happens to connections. */
+/* Two sockets to wait for (ZMQ_FD): requests, and what happens to connections. */
 void *front_socket (struct front *front);
 void *front_monitor_socket (struct front *front);
 

@@ -152,3 +152,21 @@ bool safe_socket_monitor_next (zsock_t *monitor, uint32_t *event, uint32_t *valu
     zmq_msg_close (&frame);
     return true;
 }
+
+int safe_socket_receive (void *socket, zmq_msg_t *frame, int flags)
+{
+    int rc;
+    do
+        rc = zmq_msg_recv (frame, socket, flags);
+    while (rc < 0 && zmq_errno () == EINTR);
+    return rc;
+}
+
+int safe_socket_send (void *socket, const void *data, size_t len, int flags)
+{
+    int rc;
+    do
+        rc = zmq_send (socket, data, len, flags);
+    while (rc < 0 && zmq_errno () == EINTR);
+    return rc;
+}

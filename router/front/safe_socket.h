@@ -58,4 +58,9 @@ void safe_socket_monitor_stop (zsock_t *socket, zsock_t **monitor);
 /* The next event of a monitor: false when there is none. `value` is the descriptor for most events. */
 bool safe_socket_monitor_next (zsock_t *monitor, uint32_t *event, uint32_t *value);
 
+/* zmq_msg_recv and zmq_send that go on after a signal: one in the middle of a message would leave the rest of it behind, and
+ * one that ends a receive may have taken the socket's own signal. */
+int safe_socket_receive (void *socket, zmq_msg_t *frame, int flags);
+int safe_socket_send (void *socket, const void *data, size_t len, int flags);
+
 #endif
