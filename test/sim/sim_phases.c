@@ -69,6 +69,9 @@ void sim_phase_forget (struct sim *sim)
     struct sim_node *node = victim->node;
     struct sim_stored *stored = victim->stored;
     uint64_t before = sim_stored_last (stored), term = stored->term, cleared = sim->oracle.counts.cleared;
+    struct raft_peer_status peer;
+    if (!raft_peer_status (leader->raft, stored->replica, &peer) || peer.match < before)
+        return; /* a leader that has just been elected remembers no promise of it yet */
     sim_node_crash (sim, node);
     bool suspect = stored->suspect;
     sim_disk_forget (node, stored, FORGET_RECORDS);
