@@ -3,13 +3,14 @@
  * Room: node/engine, not pure: the only one that joins all others. Ownership: engine_open/engine_close. Thread safety: one
  * thread opens, runs and closes; engine_stop may be called from any thread and from a signal handler.
  *
- * Threads: the reactor (everything that decides), one writer (the synced commit of a turn), one flusher (state into
+ * Threads: the reactor (everything that decides), one writer (the synced commit of a turn under load; with
+ * little to do the reactor commits by itself), one flusher (state into
  * RocksDB), one scrubber (reads what is at rest), a few hashers (argon2id), the HTTP thread of the metrics, and ZeroMQ's own.
  *
  * One turn of the reactor
  *   drain links, peers, gossip, clients and finished work, each bounded -> step the shards -> end the turn of each shard
- *   that was stepped or is due -> put what is to persist into the open batch -> if the writer is free, give it the batch
- *   -> send what may leave now.
+ *   that was stepped or is due -> put what is to persist into the open batch -> send what may leave now
+ *   -> commit the batch, or give it to the writer if that is free and, under load, 0.7 ms have passed since the last one.
  *
  * Invariants (the duties of node/shard/shard.h, numbered there)
  *   1. What a shard asked to persist is in one batch with what it asked before; batches are synced in order (3).

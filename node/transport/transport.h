@@ -76,7 +76,7 @@ WARN_UNUSED enum status transport_add_peer (struct transport *transport, const s
 const char *transport_peer_endpoint (const struct transport *transport); /* real ports included */
 const char *transport_gossip_endpoint (const struct transport *transport);
 
-/* Fills items for zmq_poll: data, gossip, then a monitor for each peer. Returns how many; at most items_max. */
+/* The sockets to wait for: data, gossip, then a monitor for each peer. Returns how many; at most items_max. */
 size_t transport_poll_items (struct transport *transport, zmq_pollitem_t *items, size_t items_max);
 
 /* ---- what happens */

@@ -36,6 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "test/support/preload_next.h"
+
 #define EXPORT __attribute__ ((visibility ("default")))
 #define RULES_MAX 32
 
@@ -57,16 +59,6 @@ static struct timespec file_changed;
 static ino_t file_inode;
 static atomic_int active = -1; /* -1: nothing was read yet; 0: no rules and no file */
 
-/* POSIX gives dlsym as the way to functions; ISO C knows no cast from its void *. */
-#define NEXT(result, name, ...)                                                                                        \
-    static result (*next_##name) (__VA_ARGS__);                                                                        \
-    static void find_##name (void)                                                                                     \
-    {                                                                                                                  \
-        if (next_##name == NULL) {                                                                                     \
-            void *symbol = dlsym (RTLD_NEXT, #name);                                                                   \
-            memcpy (&next_##name, &symbol, sizeof symbol);                                                             \
-        }                                                                                                              \
-    }
 NEXT (int, openat, int, const char *, int, ...)
 NEXT (ssize_t, read, int, void *, size_t)
 NEXT (ssize_t, pread, int, void *, size_t, off_t)

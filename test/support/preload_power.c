@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "test/support/power_journal.h"
+#include "test/support/preload_next.h"
 
 #define EXPORT __attribute__ ((visibility ("default")))
 #define DESCRIPTORS 65536
@@ -48,16 +49,6 @@ static struct pending {
 } pending[SHADOWS];
 static size_t pending_count;
 
-/* POSIX gives dlsym as the way to functions; ISO C knows no cast from its void *. */
-#define NEXT(result, name, ...)                                                                                        \
-    static result (*next_##name) (__VA_ARGS__);                                                                        \
-    static void find_##name (void)                                                                                     \
-    {                                                                                                                  \
-        if (next_##name == NULL) {                                                                                     \
-            void *symbol = dlsym (RTLD_NEXT, #name);                                                                   \
-            memcpy (&next_##name, &symbol, sizeof symbol);                                                             \
-        }                                                                                                              \
-    }
 NEXT (int, openat, int, const char *, int, ...)
 NEXT (ssize_t, write, int, const void *, size_t)
 NEXT (ssize_t, pwrite, int, const void *, size_t, off_t)
