@@ -90,6 +90,8 @@ struct nemesis {
     uint64_t begin_ms, random;
     bool drops[FAMILY_COUNT][PROXY_ENDS][PROXY_ENDS];
     uint32_t counts[FAMILY_COUNT]; /* faults injected */
+    /* Bits of the families that were at work in the same phase as this one, itself included; in the present one. */
+    uint32_t together[FAMILY_COUNT], worked;
     char skipped[FAMILY_COUNT][128];
     uint32_t phases, quiet_phases, broken;
     char why_broken[600]; /* the first */

@@ -20,7 +20,8 @@
 #define ALL_WORKLOADS "slots,pairs,orders,idempotence,set,reads"
 
 static const char usage[] =
-    "usage: chaos_nemesis run [--nodes 3] [--seconds 60] [--seed X] [--faults LIST] [--clients 16] [--workloads LIST]\n"
+    "usage: chaos_nemesis families [--faults LIST] --bin DIR\n"
+    "       chaos_nemesis run [--nodes 3] [--seconds 60] [--seed X] [--faults LIST] [--clients 16] [--workloads LIST]\n"
     "                         [--network netns|proxy] [--dir DIR] [--keep] [--json] [--shards 16] [--replication 3]\n"
     "                         [--port BASE] [--bin DIR]\n"
     "       chaos_nemesis failover [--kills 100] [--fault kill|pause|partition|oneway|slowdisk|transfer|follower]\n"
@@ -356,6 +357,22 @@ static void close_run (struct nemesis *run, enum nemesis_exit code)
     close (run->janitor);
 }
 
+/* Those of the families that work here, for who plans runs; the others are said. */
+static int tell_families (struct nemesis *run)
+{
+    char path[NEMESIS_PATH];
+    run->preloaded = nemesis_path (path, run->options.bin, "test/support/preload_chaos.so") && access (path, R_OK) == 0;
+    if (!settle_families (run))
+        return NEMESIS_FAILED;
+    for (int family = 0, first = 1; family < FAMILY_COUNT; family++)
+        if ((run->options.families >> family & 1) != 0) {
+            printf ("%s%s", first != 0 ? "" : ",", nemesis_families[family].name);
+            first = 0;
+        }
+    putchar ('\n');
+    return NEMESIS_FINE;
+}
+
 int main (int argc, char **argv)
 {
     static struct nemesis run;
@@ -373,7 +390,8 @@ int main (int argc, char **argv)
         .fault = "kill",
         .shards_hit = "one"};
     bool failover = argc > 1 && strcmp (argv[1], "failover") == 0;
-    if (argc < 2 || (!failover && strcmp (argv[1], "run") != 0)) {
+    bool tell = argc > 1 && strcmp (argv[1], "families") == 0;
+    if (argc < 2 || (!failover && !tell && strcmp (argv[1], "run") != 0)) {
         fputs (usage, stderr);
         return NEMESIS_USAGE;
     }
@@ -383,6 +401,8 @@ int main (int argc, char **argv)
         return code;
     if (options->bin[0] == '\0')
         return wrong ("--bin is needed", "");
+    if (tell)
+        return tell_families (&run);
     if (!make_folder (options))
         return NEMESIS_FAILED;
     run.random = options->seed;

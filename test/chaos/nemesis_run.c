@@ -8,6 +8,7 @@
 #include "test/chaos/nemesis.h"
 
 #define MIX_MAX 3
+#define FEW 4 /* so many families are mixed all at once, until each pair of them has been at work in the same phase */
 #define TICK_MS 10
 #define LOAD_BEGINS_MS 65000 /* it gives up by itself after 60 s */
 #define LOAD_GRACE_MS 60000
@@ -147,14 +148,27 @@ static uint32_t families_of (const struct nemesis *run, int out[FAMILY_COUNT])
     return count;
 }
 
+/* Whether two of few families have not met yet. */
+static bool strangers (const struct nemesis *run)
+{
+    int families[FAMILY_COUNT];
+    uint32_t count = families_of (run, families), all = run->options.families;
+    for (uint32_t i = 0; i < count && count <= FEW; i++)
+        if (run->together[families[i]] != all)
+            return true;
+    return false;
+}
+
 /* Draws the families of a phase. None: a quiet one. */
-static uint32_t draw_mix (struct nemesis *run, uint64_t lasts_ms, struct actor mix[MIX_MAX])
+static uint32_t draw_mix (struct nemesis *run, uint64_t lasts_ms, struct actor mix[FEW])
 {
     int families[FAMILY_COUNT];
     uint32_t count = families_of (run, families), wanted = nemesis_draw (run, MIX_MAX) + 1;
-    if (run->phases > 0 && nemesis_draw (run, 6) == 0)
+    if (strangers (run))
+        wanted = FEW;
+    else if (run->phases > 0 && nemesis_draw (run, 6) == 0)
         return 0;
-    if (run->phases == 0 && wanted < 2)
+    else if (run->phases == 0 && wanted < 2)
         wanted = 2; /* a short run, too, mixes */
     wanted = wanted < count ? wanted : count;
     for (uint32_t i = 0; i < wanted; i++) {
@@ -180,6 +194,12 @@ static void act (struct nemesis *run, struct actor *actor)
         lasts_ms = family->on (run);
     actor->on = lasts_ms > 0;
     run->counts[actor->family] += actor->on ? 1 : 0;
+    if (actor->on) {
+        run->worked |= 1u << actor->family;
+        for (int i = 0; i < FAMILY_COUNT; i++)
+            if ((run->worked >> i & 1) != 0)
+                run->together[i] |= run->worked;
+    }
     if (!actor->on)
         lasts_ms = nemesis_between (run, family->idle_min_ms, family->idle_max_ms);
     actor->next_ms = nemesis_now_ms () + lasts_ms;
@@ -188,13 +208,14 @@ static void act (struct nemesis *run, struct actor *actor)
 /* False: the load has died, or somebody wants us to stop. */
 static bool phase (struct nemesis *run, uint64_t end_ms)
 {
-    struct actor mix[MIX_MAX];
+    struct actor mix[FEW];
     uint32_t count = draw_mix (run, end_ms - nemesis_now_ms (), mix);
     char names[128] = "quiet";
     for (uint32_t i = 0, used = 0; i < count; i++)
         used += (uint32_t) snprintf (
             names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", nemesis_families[mix[i].family].name);
     run->phases++;
+    run->worked = 0;
     run->quiet_phases += count == 0 ? 1 : 0;
     nemesis_note (
         run, "phase", FAMILY_COUNT, "%s for %llu ms", names, (unsigned long long) (end_ms - nemesis_now_ms ()));
@@ -259,7 +280,15 @@ static void summary (struct nemesis *run, enum nemesis_exit code, const struct j
                 printf ("%s\"%s\":%u", first ? "" : ",", nemesis_families[family].name, run->counts[family]);
                 first = false;
             }
-        printf ("},\"skipped\":{");
+        printf ("},\"together\":[");
+        first = true;
+        for (int a = 0; a < FAMILY_COUNT; a++)
+            for (int b = a + 1; b < FAMILY_COUNT; b++)
+                if ((run->together[a] >> b & 1) != 0) {
+                    printf ("%s\"%s+%s\"", first ? "" : ",", nemesis_families[a].name, nemesis_families[b].name);
+                    first = false;
+                }
+        printf ("],\"skipped\":{");
         first = true;
         for (int family = 0; family < FAMILY_COUNT; family++)
             if (run->skipped[family][0] != '\0') {

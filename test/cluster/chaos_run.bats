@@ -71,6 +71,43 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
   matches '*VIOLATION*' "$output"
 }
 
+@test "a campaign: a line a run, nothing is run twice, a violation stays with its folder" {
+  dir=$BATS_TEST_TMPDIR/campaign
+  campaign() {
+    run --separate-stderr "$ROOT/scripts/chaos" campaign --dir "$dir" --bin "$BIN" --json "$@"
+    printf '%s\n' "$stderr"
+  }
+  campaign --runs 1 --seconds 6 --seed 1 --nodes 3 --clients 8 --faults kill,reset
+  same 0 "$status" "exit code ($output)"
+  same 1 "$(printf '%s' "$output" | json pairs_covered)" "pairs covered"
+  same fine "$(json verdict <"$dir/campaign.jsonl")" "verdict"
+  [ "$(json operations <"$dir/campaign.jsonl")" -ge 200 ]
+  before=$(cat "$dir/campaign.jsonl")
+  campaign --runs 1
+  same 0 "$status" "exit code of the second call"
+  same "$before" "$(cat "$dir/campaign.jsonl")" "lines after the second call"
+  campaign --seed 2
+  same 2 "$status" "exit code with another seed"
+  # Planted: a judge that finds every history wrong.
+  printf '#!/bin/sh\necho "VIOLATION: slot 1 given twice" >&2\necho "{\\"verdict\\":\\"violation\\",\\"operations\\":7}"\nexit 9\n' \
+    >"$dir/build/test/chaos/chaos_check"
+  campaign --runs 2
+  same 9 "$status" "exit code with a violation"
+  same 1 "$(printf '%s' "$output" | json violations)" "violations"
+  kept=$(tail -n 1 "$dir/campaign.jsonl" | json kept)
+  [ -s "$kept/history.jsonl" ] && [ -s "$kept/nemesis.jsonl" ]
+  matches '*slot 1 given twice*' "$(tail -n 1 "$dir/campaign.jsonl" | json what)"
+}
+
+@test "the plan of a campaign has every pair, and does not depend on how many runs are asked for" {
+  "$ROOT/scripts/chaos" campaign --plan --seed 5 --runs 60 --bin "$BIN" --faults kill,pause,partition,oneway,loss,delay,reset >"$BATS_TEST_TMPDIR/60"
+  "$ROOT/scripts/chaos" campaign --plan --seed 5 --runs 20 --bin "$BIN" --faults kill,pause,partition,oneway,loss,delay,reset >"$BATS_TEST_TMPDIR/20"
+  same "$(head -n 20 "$BATS_TEST_TMPDIR/60")" "$(cat "$BATS_TEST_TMPDIR/20")" "the first twenty"
+  pairs=$(awk '{n = split($NF, f, ","); for (i = 1; i < n; i++) for (j = i + 1; j <= n; j++) print (f[i] < f[j] ? f[i] "+" f[j] : f[j] "+" f[i])}' \
+    "$BATS_TEST_TMPDIR/60" | sort -u | wc -l)
+  same 21 "$pairs" "pairs of seven families"
+}
+
 @test "usage errors of chaos run" {
   for wrong in '--faults fire' '--nodes 0' '--nodes 99' '--seconds soon' '--network carrier' '--workloads naps' '--what' 'more'; do
     # shellcheck disable=SC2086
