@@ -205,7 +205,8 @@ enum status folder_open (
     maitre_assert (!id_is_zero (&options->cluster));
     maitre_assert (options->node > 0);
     *folder = (struct folder){.dir = strdup (dir), .lock_fd = -1, .mark_fd = -1};
-    enum status status = folder->dir == NULL ? STATUS_INTERNAL : make_dir (dir, error);
+    enum status status =
+        folder->dir == NULL ? store_fail (error, STATUS_INTERNAL, "out of memory") : make_dir (dir, error);
     if (status == STATUS_OK)
         status = lock (folder, error);
     if (status == STATUS_OK)

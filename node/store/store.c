@@ -52,7 +52,8 @@ static enum status make_dirs (struct store *store, struct store_error *error)
         return store_fail (error, STATUS_INTERNAL, "out of memory");
     if (!make_sub_dir (store->ingest_dir) || !make_sub_dir (store->files_dir))
         return store_fail (error, STATUS_INTERNAL, "cannot make folders in %s: %s", dir, strerror (errno));
-    return small_file_sync_dir (dir);
+    enum status status = small_file_sync_dir (dir);
+    return status == STATUS_OK ? status : store_fail (error, status, "cannot sync the folder %s: check the disk", dir);
 }
 
 /* Without its state the log alone cannot tell what the replicas hold (store_replica.damage): they are filled by peers. */
@@ -95,6 +96,7 @@ enum status store_open (
     const char *dir, const struct store_options *options, struct store **out, bool *created, struct store_error *error)
 {
     struct store *store = calloc (1, sizeof *store);
+    error->text[0] = '\0';
     if (store == NULL)
         return store_fail (error, STATUS_INTERNAL, "out of memory");
     store->options = *options;
@@ -111,6 +113,7 @@ enum status store_open (
     if (status == STATUS_OK)
         status = store_state_forget_ingest (store, error);
     if (status != STATUS_OK) {
+        maitre_assert (error->text[0] != '\0'); /* they are all that the operator gets */
         store_close (&store);
         return status;
     }

@@ -61,7 +61,7 @@ struct nemesis_node {
     int space; /* descriptor of its network namespace, -1: ours */
     struct preload_chaos *chaos;
     int owner;                                /* the family that holds it, -1: none */
-    bool may_halt;                            /* its disk was made to fail: exit 70 is right */
+    bool may_halt;                            /* its disk was made to fail: exit 70 is right, at a start 7 */
     bool may_refuse;                          /* its files were damaged: exit 6 is right */
     uint64_t restart_ms;                      /* when to start it again after it halted; 0: not */
     uint32_t starts, halts, refusals, deaths; /* deaths: that nothing asked for */
@@ -190,7 +190,6 @@ const char *nemesis_preload_unable (struct nemesis *run);
 const char *nemesis_diskfull_unable (struct nemesis *run);
 const char *nemesis_bitflip_unable (struct nemesis *run);
 const char *nemesis_power_unable (struct nemesis *run);
-const char *nemesis_wipe_unable (struct nemesis *run);
 uint64_t nemesis_clock_on (struct nemesis *run);
 void nemesis_clock_off (struct nemesis *run);
 uint64_t nemesis_diskfull_on (struct nemesis *run);
@@ -205,10 +204,28 @@ void nemesis_bitflip_off (struct nemesis *run);
 bool nemesis_data_of (struct nemesis *run, uint32_t node, char path[NEMESIS_PATH]);
 /* Puts the flipped bits back, where the node has not written since. */
 void nemesis_bitflip_undo (struct nemesis *run);
+/* The node whose files are damaged in this run: always the same, so that no shard loses two copies. */
+uint32_t nemesis_unlucky (struct nemesis *run);
+/* Its disk was exchanged: there is nothing to put back. */
+void nemesis_bitflip_forget (struct nemesis *run, uint32_t node);
 uint64_t nemesis_power_on (struct nemesis *run);
 void nemesis_power_off (struct nemesis *run);
 /* Small file systems for the nodes' data, where diskfull is asked for. */
 bool nemesis_disks_open (struct nemesis *run);
+
+/* ---- nemesis_wipe.c: lost disks */
+
+const char *nemesis_wipe_unable (struct nemesis *run);
+uint64_t nemesis_wipe_on (struct nemesis *run);
+void nemesis_wipe_off (struct nemesis *run);
+/* The node that is being replaced, 0: none. Meanwhile no other disk may lose anything. */
+uint32_t nemesis_wipe_node (void);
+/* The node must not be started now: the cluster does not know yet that it comes back empty. */
+bool nemesis_wipe_holds (uint32_t node);
+/* What is to be done next; nemesis_nodes_watch calls it. */
+void nemesis_wipe_step (struct nemesis *run);
+/* Waits until a replacement that is under way is over. False: it is not, which is noted as broken. */
+bool nemesis_wipe_finish (struct nemesis *run, uint64_t timeout_ms);
 
 /* ---- nemesis_run.c, nemesis_failover.c, nemesis_main.c */
 

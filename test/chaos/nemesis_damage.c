@@ -81,12 +81,25 @@ const char *nemesis_bitflip_unable (struct nemesis *run)
     return run->options.nodes < 3 ? "it takes three nodes: the others have what is damaged" : NULL;
 }
 
+uint32_t nemesis_unlucky (struct nemesis *run)
+{
+    if (flip_node == 0)
+        flip_node = 1 + nemesis_draw (run, run->options.nodes);
+    return flip_node;
+}
+
+void nemesis_bitflip_forget (struct nemesis *run, uint32_t node)
+{
+    if (node != flip_node)
+        return;
+    flip_count = 0;
+    run->nodes[node].may_refuse = false;
+}
+
 uint64_t nemesis_bitflip_on (struct nemesis *run)
 {
     char data[NEMESIS_PATH];
-    if (flip_node == 0)
-        flip_node = 1 + nemesis_draw (run, run->options.nodes);
-    struct nemesis_node *node = &run->nodes[flip_node];
+    struct nemesis_node *node = &run->nodes[nemesis_unlucky (run)];
     if (node->owner >= 0 || node->state != NODE_RUNNING || !nemesis_data_of (run, flip_node, data))
         return 0;
     node->owner = FAMILY_BITFLIP;
@@ -178,12 +191,4 @@ void nemesis_power_off (struct nemesis *run)
             nemesis_node_start (run, node);
         }
     nemesis_note (run, "end", FAMILY_POWER, "the power is back");
-}
-
-/* ---- lost disks */
-
-const char *nemesis_wipe_unable (struct nemesis *run)
-{
-    (void) run;
-    return "the nemesis cannot replace a node yet; test/cluster/replace.bats empties folders";
 }

@@ -92,7 +92,7 @@ void nemesis_slowdisk_off (struct nemesis *run)
 
 uint64_t nemesis_fsync_on (struct nemesis *run)
 {
-    uint32_t node = nemesis_pick (run);
+    uint32_t node = nemesis_wipe_node () != 0 ? 0 : nemesis_pick (run);
     if (node == 0)
         return 0;
     run->nodes[node].may_halt = true;

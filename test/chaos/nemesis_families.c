@@ -312,5 +312,5 @@ const struct family nemesis_families[FAMILY_COUNT] = {
     [FAMILY_SLOWDISK] = {"slowdisk", nemesis_preload_unable, nemesis_slowdisk_on, nemesis_slowdisk_off, 500, 4000},
     [FAMILY_BITFLIP] = {"bitflip", nemesis_bitflip_unable, nemesis_bitflip_on, nemesis_bitflip_off, 1000, 5000},
     [FAMILY_POWER] = {"power", nemesis_power_unable, nemesis_power_on, nemesis_power_off, 1000, 6000},
-    [FAMILY_WIPE] = {"wipe", nemesis_wipe_unable, NULL, NULL, 0, 0},
+    [FAMILY_WIPE] = {"wipe", nemesis_wipe_unable, nemesis_wipe_on, nemesis_wipe_off, 300, 2000},
 };

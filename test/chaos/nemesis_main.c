@@ -385,7 +385,7 @@ int main (int argc, char **argv)
         .port = 7400,
         .kills = 100,
         .seed = (uint64_t) time (NULL),
-        .families = ((1u << FAMILY_COUNT) - 1) & ~(1u << FAMILY_WIPE),
+        .families = (1u << FAMILY_COUNT) - 1,
         .workloads = ALL_WORKLOADS,
         .fault = "kill",
         .shards_hit = "one"};

@@ -14,6 +14,7 @@
 #include "test/chaos/nemesis.h"
 
 #define HALTED 70
+#define DISK_REFUSED 7 /* a start whose sync fails */
 #define REFUSED_DAMAGE 6
 #define CONFIG_MAX 4096
 #define RESTART_MS 500
@@ -178,7 +179,7 @@ static void died (struct nemesis *run, struct nemesis_node *self, int code)
     last_line (run, self->number, line, sizeof line);
     self->pid = 0;
     self->state = NODE_DOWN;
-    if (code == HALTED && self->may_halt) {
+    if ((code == HALTED || code == DISK_REFUSED) && self->may_halt && strcmp (line, "maitred: ") != 0) {
         self->halts++;
         atomic_store (&self->chaos->sync_fail, 0); /* a bad sector, not a dead disk: the node must come back */
         nemesis_note (run, "halted", FAMILY_COUNT, "node %u: exit %d, as it should: %s", self->number, code, line);
@@ -207,6 +208,7 @@ void nemesis_nodes_watch (struct nemesis *run)
             nemesis_node_start (run, node);
         }
     }
+    nemesis_wipe_step (run);
     if (run->proxy > 0 && nemesis_wait (run->proxy, 0) >= 0) {
         run->proxy = 0;
         nemesis_broken (run, "the proxy ended: the network of this run was not what it should be");
@@ -332,9 +334,10 @@ void nemesis_heal (struct nemesis *run)
             atomic_store (&self->chaos->sync_delay_us, 0);
             atomic_store (&self->chaos->sync_fail, 0);
         }
-        self->owner = -1;
+        if (node != nemesis_wipe_node ())
+            self->owner = -1;
         nemesis_node_resume (run, node);
-        if (self->deaths < DEATHS_MAX)
+        if (self->deaths < DEATHS_MAX && !nemesis_wipe_holds (node))
             nemesis_node_start (run, node);
     }
 }

@@ -337,7 +337,7 @@ enum nemesis_exit nemesis_run (struct nemesis *run)
         return NEMESIS_FAILED;
     nemesis_heal (run);
     nemesis_note (run, "heal", FAMILY_COUNT, "everything is healed, everybody runs");
-    bool ready = nemesis_nodes_ready (run, NEMESIS_READY_MS);
+    bool ready = nemesis_wipe_finish (run, NEMESIS_READY_MS) && nemesis_nodes_ready (run, NEMESIS_READY_MS);
     if (!ready)
         nemesis_broken (run, "not every node is ready %d s after healing", NEMESIS_READY_MS / 1000);
     else

@@ -45,6 +45,13 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
   same proxy "$(printf '%s' "$output" | json network)"
 }
 
+@test "lost disks: a node is emptied and replaced while others are killed, the checker finds nothing wrong" {
+  chaos_run proxy 10 --faults wipe,kill
+  judged
+  [ "$(printf '%s' "$output" | json faults.wipe)" -ge 1 ]
+  matches '*is replaced, after*' "$stderr"
+}
+
 @test "killed with -9 in the middle, a run leaves no process, no mount and no folder" {
   "$ROOT/scripts/chaos" run --seconds 60 --faults kill,pause --bin "$BIN" >/dev/null 2>"$BATS_TEST_TMPDIR/err" &
   nemesis=$!

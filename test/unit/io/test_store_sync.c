@@ -138,6 +138,55 @@ static void test_store_sync__the_suspect_mark_precedes_the_cut (void **state)
     fixture_remove (dir);
 }
 
+/* Each sync of a start fails once more, until none is left: of a folder that is new, that is whole, and that has a torn end. */
+static unsigned starts_in_vain (const char *image, const char *sound)
+{
+    unsigned failed = 0;
+    struct store_options options = fixture_options ();
+    for (long n = 0; n < 200; n++) {
+        struct store *store = NULL;
+        struct store_error error;
+        memset (&error, 0, sizeof error);
+        fixture_remove_tree (image);
+        if (sound != NULL)
+            fixture_copy_tree (sound, image);
+        preload_fsync_fail ("", n);
+        enum status status = store_open (image, &options, &store, NULL, &error);
+        preload_fsync_heal ();
+        if (status == STATUS_OK) {
+            store_close (&store);
+            return failed;
+        }
+        failed++;
+        assert_int_equal (status, STATUS_INTERNAL);
+        assert_true (strlen (error.text) > 10);
+    }
+    fail_msg ("a start that syncs without end");
+    return 0;
+}
+
+static void test_store_sync__a_start_that_cannot_sync_says_so (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2], sound[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX];
+    fixture_dir (dir);
+    struct store *store;
+    struct store_turn *turn = open_with_turns (dir, &store);
+    snprintf (sound, sizeof sound, "%s", dir);
+    strcpy (strrchr (sound, '/'), "/sound");
+    snprintf (image, sizeof image, "%s", dir);
+    strcpy (strrchr (image, '/'), "/image");
+    fixture_copy_tree (dir, sound);
+    store_turn_destroy (&turn);
+    store_close (&store);
+    assert_true (starts_in_vain (image, NULL) >= 3);
+    assert_true (starts_in_vain (image, sound) >= 1);
+    size_t size = fixture_newest (sound, "log", ".log", wal);
+    assert_int_equal (truncate (wal, (off_t) size - 3), 0);
+    assert_true (starts_in_vain (image, sound) >= 3);
+    fixture_remove (dir);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +194,7 @@ int main (void)
         cmocka_unit_test (test_store_sync__a_disk_that_refuses_every_sync_keeps_an_unsynced_mark),
         cmocka_unit_test (test_store_sync__a_failed_write_back_changes_nothing),
         cmocka_unit_test (test_store_sync__the_suspect_mark_precedes_the_cut),
+        cmocka_unit_test (test_store_sync__a_start_that_cannot_sync_says_so),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
