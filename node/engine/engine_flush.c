@@ -1,8 +1,8 @@
 /* Write-back: changed state goes to the state database in rounds, then the log is cut behind it.
  *
  * A round: choose replicas -> copy their changes, a slice a turn -> one atomic write on the flusher's thread -> tell the
- * tables, cut the logs. The log keeps one more round than it must, so that a follower that was away for a few seconds is
- * fed from the log and not by a snapshot.
+ * tables, cut the logs. The log keeps more than it must (shard_log_cut): the last seconds or a share of LOG_BYTES_KEPT, so that
+ * a follower that was away for a few seconds is fed from the log and not by a snapshot.
  */
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -13,8 +13,10 @@
 #define CHECK_MS 50
 #define ENTRIES_A_TURN 1024
 #define REPLICAS_A_ROUND 16
-#define LOG_BYTES_HOT (8 * 1024 * 1024) /* of one replica, in memory: it is written back and cut at once */
-#define LOG_DISK_FACTOR 4               /* times flush_bytes of log on disk: whoever holds the oldest turn is cut */
+#define LOG_BYTES_HOT (8 * 1024 * 1024)   /* of one replica, not written back yet: that is done at once */
+#define LOG_BYTES_KEPT (64 * 1024 * 1024) /* of all replicas, for followers that were away; flush_bytes at most ... */
+#define LOG_KEPT_SHARE 2                  /* ... and a single one has no more than half of it */
+#define LOG_DISK_FACTOR 4                 /* times flush_bytes of log on disk: whoever holds the oldest turn is cut */
 #define EVICT_VISITS 8192
 
 /* ---- the thread */
@@ -169,7 +171,8 @@ static void choose (struct engine *engine)
         bool due = engine->now_ms >= replica->flushed_ms + engine->config.limits.flush_ms;
         bool changed = table_dirty_bytes (replica->table) > 0;
         bool swept = replica->swept == engine->flush_sweep;
-        if ((due && changed) || (!swept && changed) || oldest || status.log_bytes > LOG_BYTES_HOT)
+        if ((due && changed) || (!swept && changed) || oldest ||
+            shard_log_bytes (replica->core, replica->written) > LOG_BYTES_HOT)
             begin (engine, replica, &status);
     }
     engine->flush_next_shard = (engine->flush_next_shard + REPLICAS_A_ROUND) % count;
@@ -248,15 +251,34 @@ void engine_flush_step (struct engine *engine)
 
 /* ---- done */
 
+/* Of what all logs may keep, the share of one: as much as it has of all that there is. */
+static uint64_t kept_bytes (const struct engine *engine, const struct replica *self)
+{
+    uint64_t all = 0, own = 0;
+    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
+        const struct replica *replica = engine->replicas[shard];
+        uint64_t bytes = replica == NULL ? 0 : shard_log_bytes (replica->core, 0);
+        all += bytes;
+        own += replica == self ? bytes : 0;
+    }
+    uint64_t budget = engine->config.limits.flush_bytes;
+    budget = budget < LOG_BYTES_KEPT ? budget : LOG_BYTES_KEPT;
+    if (all <= budget / LOG_KEPT_SHARE)
+        return all;
+    uint64_t share = (uint64_t) ((double) budget * (double) own / (double) all);
+    return share < budget / LOG_KEPT_SHARE ? share : budget / LOG_KEPT_SHARE;
+}
+
 static void finish_replica (struct engine *engine, struct replica *replica, const struct store_batch *batch)
 {
-    uint64_t before = replica->written;
     table_write_back_done (replica->table);
     replica->written = store_batch_applied_index (batch);
-    struct shard_status status;
-    shard_status_get (replica->core, &status);
-    bool close = engine->log_damaged || status.log_bytes > LOG_BYTES_HOT / 2;
-    cut_log (engine, replica, close ? replica->written : before);
+    struct store_log_usage usage;
+    store_log_usage (engine->store, &usage);
+    bool close = engine->log_damaged || usage.bytes > engine->config.limits.flush_bytes * LOG_DISK_FACTOR;
+    uint64_t cut = shard_log_cut (replica->core, &replica->log_keep, replica->written, kept_bytes (engine, replica),
+        engine->config.limits.flush_ms, engine->now_ms);
+    cut_log (engine, replica, close ? replica->written : cut);
 }
 
 void engine_flush_completed (struct engine *engine)

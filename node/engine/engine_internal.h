@@ -120,11 +120,11 @@ struct replica {
     uint32_t leader_node; /* 0: not known */
     uint64_t leader_term;
     uint64_t applied;
-    uint64_t log_bytes_seen; /* as of the last look of the flusher */
-    uint64_t compacted;      /* index */
-    uint64_t written;        /* index that the state database holds durably */
-    uint64_t flushed_ms;     /* start of its last write-back */
-    uint64_t swept;          /* number of the last sweep that wrote it back */
+    uint64_t compacted;  /* index */
+    uint64_t written;    /* index that the state database holds durably */
+    uint64_t flushed_ms; /* start of its last write-back */
+    uint64_t swept;      /* number of the last sweep that wrote it back */
+    struct shard_log_keep log_keep;
     struct store_import *import;
     uint8_t *incoming; /* of the import: a chunk that is not complete yet */
     size_t incoming_len;

@@ -516,7 +516,8 @@ static void renew_replica (struct engine *engine, struct replica *replica, struc
     replica->table = found->table;
     found->table = NULL;
     replica->generation = found->row.generation;
-    replica->persisted = replica->applied = replica->compacted = replica->written = replica->log_bytes_seen = 0;
+    replica->persisted = replica->applied = replica->compacted = replica->written = 0;
+    replica->log_keep = (struct shard_log_keep){0};
     replica->flushed_ms = engine->now_ms;
     replica->dead = replica->unreadable = replica->read_failed = replica->damaged = replica->placed = false;
     engine->suspects += !replica->suspect;

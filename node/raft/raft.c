@@ -408,3 +408,18 @@ uint64_t raft_term_at (const struct raft *raft, uint64_t index)
     maitre_assert (raft != NULL);
     return raft_log_term (&raft->log, index);
 }
+
+uint64_t raft_bytes_behind (const struct raft *raft, uint64_t index)
+{
+    uint64_t last = raft_log_last (&raft->log), first = raft->log.snapshot_index;
+    if (index >= last)
+        return 0;
+    return raft_log_bytes (&raft->log, index > first ? index : first, last);
+}
+
+uint64_t raft_index_before (const struct raft *raft, uint64_t bytes)
+{
+    uint64_t index = raft_log_before (&raft->log, bytes);
+    maitre_assert (index >= raft->log.snapshot_index);
+    return index;
+}

@@ -322,6 +322,10 @@ bool raft_configuration_at (const struct raft *raft, uint64_t index, struct raft
 
 /* The entry, or NULL outside (snapshot_index, last_index]. Neighbours are consecutive in memory up to last_index. */
 const struct raft_entry *raft_entry (const struct raft *raft, uint64_t index);
+/* Payload bytes of the entries behind index that are in memory; all of them when it lies before the first. */
+uint64_t raft_bytes_behind (const struct raft *raft, uint64_t index);
+/* The least index, not below snapshot_index, with no more than so many payload bytes behind it. */
+uint64_t raft_index_before (const struct raft *raft, uint64_t bytes);
 /* The term at index: also at snapshot_index; 0 when unknown. */
 uint64_t raft_term_at (const struct raft *raft, uint64_t index);
 

@@ -44,6 +44,8 @@ uint64_t raft_log_term (const struct raft_log *log, uint64_t index);
 const struct raft_entry *raft_log_get (const struct raft_log *log, uint64_t index);
 /* Payload bytes of entries (from, to]. Pre: snapshot_index <= from <= to <= last. */
 uint64_t raft_log_bytes (const struct raft_log *log, uint64_t from, uint64_t to);
+/* The least index with no more than so many payload bytes in the entries behind it. */
+uint64_t raft_log_before (const struct raft_log *log, uint64_t bytes);
 /* Copies *entry behind the last one. RESOURCE_EXHAUSTED: no memory, nothing changed. Pre: entry->index == last + 1. */
 WARN_UNUSED enum status raft_log_append (struct raft_log *log, const struct raft_entry *entry);
 /* Drops everything above index. Pre: snapshot_index <= index <= last. */

@@ -93,6 +93,20 @@ uint64_t raft_log_bytes (const struct raft_log *log, uint64_t from, uint64_t to)
     return end_at (log, to) - end_at (log, from);
 }
 
+uint64_t raft_log_before (const struct raft_log *log, uint64_t bytes)
+{
+    uint64_t low = log->snapshot_index, high = raft_log_last (log), last = high;
+    while (low < high) { /* the bytes behind an index only shrink towards the end */
+        uint64_t middle = low + (high - low) / 2;
+        if (raft_log_bytes (log, middle, last) <= bytes)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    maitre_assert (raft_log_bytes (log, low, last) <= bytes);
+    return low;
+}
+
 static bool room_for_entry (struct raft_log *log)
 {
     if (log->start + log->count < log->size)

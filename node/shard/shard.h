@@ -232,6 +232,21 @@ uint32_t shard_node_of (const struct shard *self, uint64_t replica);
  * reach back to it. */
 bool shard_log_point (const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members);
 
+/* What a log keeps although it was written back, so that a follower that was away for some seconds is fed from it and not by
+ * a snapshot of everything. All zero: nothing was written back yet. */
+struct shard_log_keep {
+    uint64_t from, next; /* indexes: kept from here; from there when the present round is over */
+    uint64_t rolled_ms;
+};
+
+/* Payload bytes of the entries behind index: of those that are not written back yet, say. */
+uint64_t shard_log_bytes (const struct shard *self, uint64_t index);
+
+/* Where the log may be cut now that the state is written back up to `written`: never beyond that; it keeps what came in the
+ * last one to two rounds of round_ms, and no more than bytes_max of it. */
+uint64_t shard_log_cut (const struct shard *self, struct shard_log_keep *keep, uint64_t written, uint64_t bytes_max,
+    uint64_t round_ms, uint64_t now_ms);
+
 /* Whether installing a snapshot of (index, term) drops the whole log: always unless the log holds that very entry, synced.
  * For shard_snapshot_ops.finish, which writes the cut. */
 bool shard_restore_resets (const struct shard *self, uint64_t index, uint64_t term);

@@ -16,7 +16,7 @@
 #define SNAPSHOT_WINDOW_CHUNKS 4 /* unacknowledged chunks of one transfer: bounds the sender's memory */
 #define SNAPSHOT_RESEND_MS 500
 #define SNAPSHOT_ABANDON_MS 10000
-#define SNAPSHOT_LOG_BYTES_KEPT (8 * 1024 * 1024) /* so much log is kept for who is still being filled */
+#define SNAPSHOT_LOG_BYTES_KEPT (48 * 1024 * 1024) /* so much log is kept for who is still being filled */
 #define HOUSEKEEPING_CHECK_MS 20 /* how often a busy leader looks for due holds: well within the promised 100 ms */
 #define HOUSEKEEPING_IDLE_MS 500 /* and one with nothing due so soon; no hold is shorter than a second */
 #define STAMP_AFTER_MS 60000     /* an idle shard's log gets the time at least this often */

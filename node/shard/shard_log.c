@@ -11,3 +11,21 @@ bool shard_restore_resets (const struct shard *self, uint64_t index, uint64_t te
 {
     return raft_restore_resets (self->raft, index, term);
 }
+
+uint64_t shard_log_bytes (const struct shard *self, uint64_t index)
+{
+    return raft_bytes_behind (self->raft, index);
+}
+
+uint64_t shard_log_cut (const struct shard *self, struct shard_log_keep *keep, uint64_t written, uint64_t bytes_max,
+    uint64_t round_ms, uint64_t now_ms)
+{
+    if (now_ms >= keep->rolled_ms + round_ms) {
+        keep->from = keep->next;
+        keep->next = written;
+        keep->rolled_ms = now_ms;
+    }
+    uint64_t before = raft_index_before (self->raft, bytes_max);
+    uint64_t cut = keep->from > before ? keep->from : before;
+    return cut < written ? cut : written;
+}

@@ -35,6 +35,13 @@ static void compare (const struct raft_log *log, const struct model *model)
         bytes += entry->payload.len;
     }
     assert_int_equal (raft_log_bytes (log, model->first, model->last), bytes);
+    for (uint64_t some = bytes, step = bytes / 3 + 1;; some -= step) {
+        uint64_t index = raft_log_before (log, some), behind = raft_log_bytes (log, index, model->last);
+        assert_true (behind <= some);
+        assert_true (index == model->first || behind + model->lens[index] > some); /* the least one */
+        if (some < step)
+            break;
+    }
     assert_null (raft_log_get (log, model->first));
     assert_null (raft_log_get (log, model->last + 1));
 }
