@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -25,7 +26,8 @@ static const char usage[] =
     "\n"
     "Options\n"
     "  --clients N        closed-loop clients (64)\n"
-    "  --seconds S        measured time (10); a race ends by itself\n"
+    "  --seconds S        measured time (10); a race ends by itself. SIGTERM and SIGINT end it earlier, with its "
+    "report\n"
     "  --warmup S         before it (2); none in a race\n"
     "  --connections C    handles that the clients share, each with a thread and a connection per node (1)\n"
     "  --value-bytes B    size of a booking's note (100)\n"
@@ -52,9 +54,26 @@ static double cpu_seconds (void)
            (double) (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt_bench (int number)
+{
+    (void) number;
+    interrupted = 1;
+}
+
+static void take_signals (void)
+{
+    struct sigaction action = {.sa_handler = interrupt_bench, .sa_flags = SA_RESTART | SA_RESETHAND};
+    sigemptyset (&action.sa_mask);
+    sigaction (SIGTERM, &action, NULL);
+    sigaction (SIGINT, &action, NULL); /* a second one ends the process: whoever sends it does not want to wait */
+}
+
 static bool over (struct bench *bench)
 {
-    if (!atomic_load_explicit (&bench->stop, memory_order_relaxed) && bench_now_ns () >= bench->end_ns)
+    if (!atomic_load_explicit (&bench->stop, memory_order_relaxed) &&
+        (interrupted != 0 || bench_now_ns () >= bench->end_ns))
         atomic_store (&bench->stop, true);
     return atomic_load_explicit (&bench->stop, memory_order_relaxed);
 }
@@ -117,6 +136,7 @@ static int run (struct bench *bench)
         bool race = bench->workload == BENCH_RACE;
         bench->begin_ns = bench_now_ns () + (race ? 0 : bench->warmup_s * 1000000000u);
         bench->end_ns = bench->begin_ns + (race ? RACE_SECONDS_MAX : bench->seconds) * UINT64_C (1000000000);
+        take_signals ();
         for (; started < bench->connections; started++)
             if (pthread_create (&threads[started], NULL, run_lane, &lanes[started]) != 0)
                 break;
@@ -126,6 +146,9 @@ static int run (struct bench *bench)
         }
         for (uint32_t i = 0; i < started; i++)
             pthread_join (threads[i], NULL);
+        uint64_t now_ns = bench_now_ns ();
+        if (interrupted != 0 && now_ns < bench->end_ns)
+            bench->end_ns = now_ns > bench->begin_ns ? now_ns : bench->begin_ns;
         if (code == CLI_OK)
             code = bench_report (bench, lanes, cpu_seconds () - cpu_s);
     }

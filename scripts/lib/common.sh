@@ -80,6 +80,13 @@ port_base() {
 # When a process started, in clock ticks since boot: with its id it names a process for ever.
 process_start() { sed -E 's/^.*\) ([^ ]+ ){19}([0-9]+) .*/\2/' "/proc/$1/stat" 2>/dev/null; }
 
+# is_gone PID: no such process, or nothing of it but a zombie that nobody has collected yet. While the first thread is one
+# already, others may still be on their way out, and hold files, locks and ports.
+is_gone() {
+  [ "$(sed -E 's/^.*\) (.).*/\1/' "/proc/${1:-none}/stat" 2>/dev/null || echo Z)" = Z ] || return 1
+  [ "$(find "/proc/${1:-none}/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]
+}
+
 port_block_taken() {
   local pid started
   read -r pid started 2>/dev/null <"$1" && [ "$(process_start "$pid")" = "$started" ]

@@ -28,7 +28,7 @@ unharmed() {
 fails() {
   local code=$1 pattern=$2
   shift 2
-  run timeout 10 "$@"
+  run timeout 120 "$@"
   same "$code" "$status" "exit code of $* ($output)" && matches "*$pattern*" "$output"
 }
 

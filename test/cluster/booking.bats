@@ -66,8 +66,9 @@ row() { call avail check "$1:$2" | json "rows.0.$3"; }
 
 @test "a hold that nobody confirms expires by itself" {
   offer=$(new_offer "$(new_provider)")
+  # What it is before that is not asked: on a slow machine its second may be over by then.
   id=$(hold "$offer:0" --hold-ttl-ms 1000)
-  same held "$(state_of "$id")"
+  same held "$(state_of "$(hold "$offer:1")")"
   expired() { [ "$(state_of "$id")" = expired ] && [ "$(row "$offer" 0 held)" = 0 ]; }
   until_true 10 expired
   refused 4 EXPIRED reserve confirm "$id"
@@ -227,13 +228,14 @@ row() { call avail check "$1:$2" | json "rows.0.$3"; }
 }
 
 @test "node health and the cluster's own questions" {
-  for n in 1 2 3; do same serving "$(ask status node health --node "$n")"; done
+  serving() { [ "$(ask status node health --node "$1")" = serving ]; }
+  for n in 1 2 3; do until_true 10 serving "$n"; done
   same 8 "$(ask shard_count cluster ring)"
   shard=$(ask shard cluster where --login alice)
   leader=$(ask leader cluster where --shard "$shard")
   to=$((leader % 3 + 1))
-  same "$to" "$(ask leader cluster transfer "$shard" "$to")"
-  moved() { [ "$(ask leader cluster where --shard "$shard")" = "$to" ]; }
-  until_true 5 moved
+  # It goes back to where it belongs by itself after some seconds: on a slow machine before the second question.
+  moved() { [ "$(ask leader cluster transfer "$shard" "$to")/$(ask leader cluster where --shard "$shard")" = "$to/$to" ]; }
+  until_true 10 moved
   same true "$(ask loses_quorum cluster where --login alice --without 1,2)"
 }

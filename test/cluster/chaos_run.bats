@@ -16,7 +16,7 @@ chaos_run() {
 judged() {
   same 0 "$status" "exit code ($output)"
   same fine "$(printf '%s' "$output" | json check.verdict)" "verdict"
-  [ "$(printf '%s' "$output" | json check.ok)" -ge 500 ]
+  [ "$(printf '%s' "$output" | json check.ok)" -ge 100 ]
   [ "$(printf '%s' "$output" | sed -E 's/.*"faults":\{([^}]*)\}.*/\1/' | tr ',' '\n' | awk -F: '{n += $2} END {print n + 0}')" -ge 2 ]
 }
 

@@ -11,7 +11,7 @@ teardown_file() { cluster_end; }
 teardown() { show_logs; }
 
 # An empty map is a fine request of health.Check.
-answered() { raw_call --node "${2:-1}" --timeout 2000 --key "$1" health.Check a0; }
+answered() { raw_call --node "${2:-1}" --timeout 20000 --key "$1" health.Check a0; }
 
 @test "the right key is answered" {
   for n in 1 2 3; do matches 'OK *' "$(answered good "$n")"; done

@@ -9,7 +9,16 @@ export PATH=$BIN/tools:$PATH
 # shellcheck source=scripts/lib/common.sh
 . "$ROOT/scripts/lib/common.sh"
 
-maitre() { "$BIN/maitre" "$@"; }
+# How long a thing may take says nothing about a node: every wait is for a state, and gives up only when it will not come.
+export MAITRED_PATIENCE=${MAITRED_PATIENCE:-6}
+
+# With the patience of a busy machine, unless the test says otherwise.
+maitre() {
+  case " $* " in
+    *' --timeout '*) "$BIN/maitre" "$@" ;;
+    *) "$BIN/maitre" --timeout 30000 "$@" ;;
+  esac
+}
 maitred() { "$BIN/maitred" "$@"; }
 cluster() { "$ROOT/scripts/cluster" "$@" --dir "$CLUSTER" --bin "$BIN"; }
 
@@ -39,9 +48,9 @@ show_logs() {
   tail -n 12 "$CLUSTER"/node-*.log 2>/dev/null
 }
 
-# until_true SECONDS COMMAND...: again and again until it succeeds.
+# until_true SECONDS COMMAND...: again and again until it succeeds. The seconds are those of a quiet machine.
 until_true() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + $1 * MAITRED_PATIENCE))
   shift
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $end ] || { echo "not within the time: $*" >&2; return 1; }
@@ -53,7 +62,43 @@ until_true() {
 healthy() {
   local node nodes
   mapfile -t nodes < <(awk '$1 == "node" {print $2}' "$MAITRE_CLUSTER")
-  for node in "${nodes[@]}"; do until_true 20 maitre cluster status --node "$node" || return 1; done
+  for node in "${nodes[@]}"; do until_true 20 maitre cluster status --node "$node" --timeout 5000 || return 1; done
+}
+
+# leader_of KEY: the number of the node that leads; for a moment there may be none.
+leader_of() { until_true 10 cluster leader "$1" && cluster leader "$1"; }
+
+# load_begin [CLIENTS]: closed-loop bookings in the background until load_end, their history in $history. The bookings' own
+# patience is that of any call here; a setup that uses it ends what a failed test left with load_abort.
+load_begin() {
+  history=$BATS_TEST_TMPDIR/history
+  : >"$history"
+  "$BIN/maitre" bench reserve --clients "${1:-8}" --seconds 3600 --warmup 0 --timeout 30000 --log "$history" --json \
+    >"$BATS_TEST_TMPDIR/load" 2>"$BATS_TEST_TMPDIR/load.err" 3>&- &
+  load_pid=$!
+  until_true 20 test -s "$history"
+}
+# load_end: with the exit status of the load; load_field tells what it reported.
+load_end() {
+  local status=0 pid=$load_pid
+  load_pid=""
+  kill -TERM "$pid"
+  wait "$pid" || status=$?
+  return $status
+}
+load_ends_well() { load_end || { echo "the load failed: $(cat "$BATS_TEST_TMPDIR/load.err")"; return 1; }; }
+load_abort() { [ -z "${load_pid:-}" ] || ! kill -0 "$load_pid" 2>/dev/null || kill -KILL "$load_pid"; }
+load_field() { json "$1" <"$BATS_TEST_TMPDIR/load"; }
+load_lines() { wc -l <"$history"; }
+grows_past() { [ "$(load_lines)" -gt "$1" ]; }
+# goes_on [N]: N more bookings are acknowledged.
+goes_on() { until_true 10 grows_past $(($(load_lines) + ${1:-50})); }
+# verified N: everything acknowledged is read back, at least N bookings.
+verified() {
+  local status=0
+  maitre bench verify "$history" --json >"$BATS_TEST_TMPDIR/verify" || status=$?
+  same 0 "$status" "exit code of verify ($(cat "$BATS_TEST_TMPDIR/verify"))"
+  [ "$(json acknowledged <"$BATS_TEST_TMPDIR/verify")" -ge "$1" ]
 }
 
 # same WANT GOT [WHAT]
@@ -135,8 +180,7 @@ new_offer() {
 
 state_of() { ask reservation.state reserve get "$1"; }
 node_pid() { cat "$CLUSTER/node-$1.pid"; }
-# A zombie is gone: nobody may have collected it yet.
-gone() { ! kill -0 "$1" 2>/dev/null || [ "$(sed -E 's/^.*\) (.).*/\1/' "/proc/$1/stat" 2>/dev/null)" = Z ]; }
+gone() { is_gone "$1"; }
 alive() { ! gone "$1"; }
 client_port() { echo $((PORT + $1)); }
 peer_port() { echo $((PORT + 100 + $1)); }
@@ -148,7 +192,7 @@ http() {
   local reply
   exec 7<>"/dev/tcp/127.0.0.1/$1" || return 1
   printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&7
-  reply=$(timeout 5 cat <&7)
+  reply=$(timeout 20 cat <&7)
   exec 7>&- 7<&-
   printf '%s\n' "$reply" | tr -d '\r'
 }

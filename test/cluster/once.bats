@@ -80,7 +80,7 @@ first_booking() {
 
 @test "after kill -9 of the leader the stored outcome is still there" {
   first_booking
-  victim=$(cluster leader "$offer")
+  victim=$(leader_of "$offer")
   cluster kill "$victim"
   answer=$(call reserve create "$offer:1" --mode book --request-id "$request")
   same true "$(printf '%s' "$answer" | json replayed)" replayed

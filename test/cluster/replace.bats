@@ -9,34 +9,10 @@ setup_file() {
 }
 teardown_file() { cluster_end; }
 teardown() {
-  [ -z "${load_pid:-}" ] || ! kill -0 "$load_pid" 2>/dev/null || kill "$load_pid"
+  load_abort
   [ -z "${replace_pid:-}" ] || ! kill -0 "$replace_pid" 2>/dev/null || kill "$replace_pid"
   show_logs
 }
-
-# load_begin SECONDS: closed-loop bookings in the background, their history in $history.
-load_begin() {
-  history=$BATS_TEST_TMPDIR/history
-  "$BIN/maitre" bench reserve --clients 4 --seconds "$1" --warmup 0 --log "$history" --json \
-    >"$BATS_TEST_TMPDIR/load" 2>"$BATS_TEST_TMPDIR/load.err" 3>&- &
-  load_pid=$!
-  until_true 20 test -s "$history"
-}
-load_end() {
-  local status=0
-  wait "$load_pid" || status=$?
-  load_pid=""
-  same 0 "$status" "exit code of the load ($(cat "$BATS_TEST_TMPDIR/load.err"))"
-}
-verified() {
-  local status=0
-  maitre bench verify "$history" --json >"$BATS_TEST_TMPDIR/verify" || status=$?
-  same 0 "$status" "exit code of verify ($(cat "$BATS_TEST_TMPDIR/verify"))"
-  [ "$(json acknowledged <"$BATS_TEST_TMPDIR/verify")" -ge 100 ]
-}
-lines() { wc -l <"$history"; }
-grows_past() { [ "$(lines)" -gt "$1" ]; }
-goes_on() { until_true 10 grows_past $(($(lines) + 50)); }
 
 folder() { echo "$CLUSTER/$(sed -nE 's/^data *= *"?([^"]*)"?/\1/p' "$CLUSTER/node-$1.conf")"; }
 wipe() { rm -rf "${CLUSTER:?}/$(basename "$(folder "$1")")"; }
@@ -44,7 +20,7 @@ link_is_down() { local state; state=$(ask "nodes.$(($1 - 1)).state" cluster memb
 
 # replace_begin NODE: in the background; replace_end waits for it.
 replace_begin() {
-  "$BIN/maitre" node replace "$1" --wait 60 --json >"$BATS_TEST_TMPDIR/replace" 2>"$BATS_TEST_TMPDIR/replace.err" 3>&- &
+  "$BIN/maitre" node replace "$1" --wait 400 --json >"$BATS_TEST_TMPDIR/replace" 2>"$BATS_TEST_TMPDIR/replace.err" 3>&- &
   replace_pid=$!
 }
 replace_end() {
@@ -90,7 +66,7 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
 }
 
 @test "a wiped node under load: refused, replaced, and from then on it counts" {
-  load_begin 25
+  load_begin 4
   cluster kill 2
   cp -a "$(folder 2)" "$BATS_FILE_TMPDIR/old"
   wipe 2
@@ -111,8 +87,8 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
   # One of its majorities is with the new replicas now: they hold everything.
   cluster kill 3
   goes_on
-  load_end
-  verified
+  load_ends_well
+  verified 100
   cluster start 3
   healthy
 }
@@ -137,7 +113,7 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
 }
 
 @test "kill -9 of who leads shard 0 in the middle of a second replacement: it goes on, nothing is lost" {
-  load_begin 25
+  load_begin 4
   before=$(replica_of_2 5)
   cluster kill 2
   wipe 2
@@ -149,7 +125,7 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
   echo $! >"$CLUSTER/node-2.pid"
   some_done() { [ "$(maitre cluster members --node 1 --json | json nodes.1.moves_done)" -ge 1 ]; }
   until_true 20 some_done
-  leader=$(cluster leader shard:0)
+  leader=$(leader_of shard:0)
   [ "$leader" != 2 ] || leader=1
   cluster kill "$leader"
   sleep 1
@@ -158,8 +134,8 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
   healthy
   [ "$(replica_of_2 5)" -gt "$before" ]
   goes_on
-  load_end
-  verified
+  load_ends_well
+  verified 100
 }
 
 @test "the replaced node is killed while it is being filled: it goes on from there" {

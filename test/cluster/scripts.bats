@@ -15,13 +15,18 @@ load helpers
 }
 
 @test "ten runs at once get ten different blocks of ports" {
+  # A block is its shell's for as long as that lives: all live until all have one.
   for i in $(seq 10); do
-    bash -c '. "$1/scripts/lib/common.sh"; port_base 3; sleep 1' _ "$ROOT" >"$BATS_TEST_TMPDIR/$i" &
+    bash -c '. "$1/scripts/lib/common.sh"; port_base 3; until [ -e "$2/go" ]; do sleep 0.05; done' _ "$ROOT" "$BATS_TEST_TMPDIR" \
+      >"$BATS_TEST_TMPDIR/block-$i" 3>&- &
     pids+=($!)
   done
+  all_have_one() { for i in $(seq 10); do [ -s "$BATS_TEST_TMPDIR/block-$i" ] || return 1; done; }
+  until_true 20 all_have_one || { kill "${pids[@]}"; return 1; }
+  : >"$BATS_TEST_TMPDIR/go"
   for pid in "${pids[@]}"; do wait "$pid"; done
-  same 10 "$(cat "$BATS_TEST_TMPDIR"/* | sort -u | wc -l)" "different blocks"
-  same 10 "$(cat "$BATS_TEST_TMPDIR"/* | grep -cE '^[0-9]+$')" "blocks"
+  same 10 "$(cat "$BATS_TEST_TMPDIR"/block-* | sort -u | wc -l)" "different blocks"
+  same 10 "$(cat "$BATS_TEST_TMPDIR"/block-* | grep -cE '^[0-9]+$')" "blocks"
 }
 
 @test "a block of ports is free again when its shell has ended" {

@@ -10,9 +10,11 @@ setup_file() {
   printf 'limits\n    flush_ms = 200\n' >>"$CLUSTER/node-2.conf"
   cluster start 2
   healthy
-  maitre bench reserve --clients 8 --seconds 2 --warmup 0 --json >/dev/null
+  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR load_begin || return 1
   sst() { find "$CLUSTER/data-2/state" -name '*.sst' -size +8 | grep -q .; }
-  until_true 20 sst
+  until_true 20 sst || { load_abort; return 1; }
+  goes_on 500 || { load_abort; return 1; }
+  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR load_ends_well
   cluster kill 2
   export FOLDER=$CLUSTER/data-2
 }

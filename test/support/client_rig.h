@@ -22,6 +22,8 @@ static inline struct maitre *client_of (
     struct maitre *client = NULL;
     char endpoints[160];
     maitre_options_init (&options);
+    options.attempt_ms = options.deadline_ms =
+        60000; /* a late answer is no reason for anything, unless a test says so */
     if (change != NULL)
         options = *change;
     snprintf (endpoints, sizeof endpoints, "%s%s%s", first->endpoint, second != NULL ? "," : "",
@@ -35,7 +37,7 @@ static inline struct maitre *client_of (
 static inline void wait_connected (struct maitre *client, uint32_t count)
 {
     uint32_t connected = 0;
-    for (uint64_t end = now_ms () + 5000; now_ms () < end && connected < count; maitre_nodes (client, &connected))
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && connected < count; maitre_nodes (client, &connected))
         maitre_process (client, 1);
     assert_int_equal (connected, count);
 }

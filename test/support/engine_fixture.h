@@ -3,12 +3,14 @@
 #define MAITRED_TEST_SUPPORT_ENGINE_FIXTURE_H
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -24,7 +26,7 @@
 #include "schemas/runtime/placement_hash.h"
 
 #define FIXTURE_NODES_MAX 3
-#define FIXTURE_WAIT_MS 10000
+#define FIXTURE_WAIT_MS 60000
 
 struct fixture_node {
     struct engine *engine; /* NULL: down */
@@ -41,7 +43,23 @@ struct fixture {
     uint64_t next_call, next_random;
 };
 
-/* Below the ports that the system gives to connections: a node that is down for a while must find its own free again. */
+/* This process's for as long as it lives: others that ask meanwhile get another one, whether it is bound or not. */
+static inline bool fixture_lock_port (uint16_t port)
+{
+    char path[64];
+    snprintf (path, sizeof path, "/tmp/maitred-ports-%u", (unsigned) getuid ());
+    (void) mkdir (path, 0700); /* there already, mostly: then the file says what is wrong */
+    snprintf (path, sizeof path, "/tmp/maitred-ports-%u/unit-%u", (unsigned) getuid (), port);
+    int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true (fd >= 0);
+    if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    close (fd);
+    return false;
+}
+
+/* Below the ports that the system gives to connections, and those of scripts/lib/common.sh: a node that is down for a while
+ * must find its own free again. */
 static inline uint16_t fixture_free_port (void)
 {
     static unsigned tries;
@@ -52,9 +70,10 @@ static inline uint16_t fixture_free_port (void)
         int fd = socket (AF_INET, SOCK_STREAM, 0);
         struct sockaddr_in address = {.sin_family = AF_INET,
             .sin_addr = {.s_addr = htonl (INADDR_LOOPBACK)},
-            .sin_port = htons ((uint16_t) (10000u + (mixed >> 8) % 20000u))};
+            .sin_port = htons ((uint16_t) (2000u + (mixed >> 8) % 8000u))};
         assert_true (fd >= 0);
-        bool free_one = bind (fd, (struct sockaddr *) &address, sizeof address) == 0;
+        bool free_one = fixture_lock_port (ntohs (address.sin_port)) &&
+                        bind (fd, (struct sockaddr *) &address, sizeof address) == 0;
         close (fd);
         if (free_one)
             return ntohs (address.sin_port);

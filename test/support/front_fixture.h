@@ -8,7 +8,7 @@
 #include "router/front/safe_socket.h"
 #include "schemas/runtime/codec.h"
 
-#define WAIT_MS 3000
+#define WAIT_MS 60000
 
 static inline struct front *open_front (struct front_options options)
 {

@@ -34,7 +34,7 @@ static void test_client__sends_two_frames_with_id_deadline_and_token (void **sta
     struct maitre_reserved result;
     maitre_options_init (&options);
     options.token = "secret-token\n";
-    options.deadline_ms = 3000;
+    options.deadline_ms = 60000;
     assert_true (fake_node_start (&node, script_note, &seen));
     struct maitre *client = client_of (&node, NULL, &options);
     assert_int_equal (book (client, &result), MAITRE_OK);
@@ -44,7 +44,7 @@ static void test_client__sends_two_frames_with_id_deadline_and_token (void **sta
     assert_int_equal (node.bad_requests, 0);
     assert_int_equal (seen.count, 1);
     assert_string_equal (seen.token, "secret-token");
-    assert_in_range (seen.remaining_ms, 2000, 3000);
+    assert_in_range (seen.remaining_ms, 20000, 60000);
     assert_int_equal (seen.create.mode, RESERVE_MODE_BOOK);
     assert_int_equal (seen.item.first, 7);
     assert_int_equal (id_hash (&seen.request_ids[0]), id_hash (&seen.item.offer));
@@ -110,7 +110,9 @@ static void test_client__a_hint_is_followed_and_remembered (void **state)
     const struct fake_node *const cluster[] = {&follower, &leader};
     struct maitre_options options;
     maitre_options_init (&options);
-    options.backoff_ms = options.backoff_max_ms = 1000; /* a pause would be seen */
+    options.backoff_ms = options.backoff_max_ms = 60000; /* a pause would not end before the deadline */
+    options.attempt_ms = 60000;
+    options.deadline_ms = 30000;
     follower.cluster = leader.cluster = cluster;
     follower.cluster_count = leader.cluster_count = 2;
     follower.leader = leader.leader = 1; /* the ring is out of date: the first node leads no more */
@@ -118,13 +120,11 @@ static void test_client__a_hint_is_followed_and_remembered (void **state)
     assert_true (fake_node_start (&follower, script_not_leader, &leader));
     struct maitre *client = client_of (&follower, &leader, &options);
     wait_connected (client, 2);
-    assert_int_equal (maitre_connect (client, 2000), MAITRE_OK);
+    assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
     uint32_t asked = follower.requests;
     struct maitre_id provider = maitre_id_provider (client, NULL);
     for (uint32_t i = 0; i < 5; i++) {
-        uint64_t started = now_ms ();
         assert_int_equal (maitre_reserve_release (client, &provider, NULL), MAITRE_OK);
-        assert_true (now_ms () - started < 450);
     }
     assert_int_equal (follower.requests, asked + 1); /* only the first one went astray */
     maitre_destroy (&client);
@@ -144,7 +144,7 @@ static void test_client__calls_go_straight_to_the_leaders_of_the_ring (void **st
     assert_true (fake_node_start (&second, fake_node_friendly, NULL));
     struct maitre *client = client_of (&first, &second, NULL);
     wait_connected (client, 2);
-    assert_int_equal (maitre_connect (client, 2000), MAITRE_OK);
+    assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
     uint32_t asked = first.requests;
     for (uint32_t i = 0; i < 8; i++)
         assert_int_equal (book (client, NULL), MAITRE_OK);
@@ -166,7 +166,7 @@ static void test_client__nodes_of_the_ring_are_found_from_one_endpoint (void **s
     assert_true (fake_node_start (&first, fake_node_friendly, NULL));
     assert_true (fake_node_start (&second, fake_node_friendly, NULL));
     struct maitre *client = client_of (&first, NULL, NULL);
-    assert_int_equal (maitre_connect (client, 2000), MAITRE_OK);
+    assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
     wait_connected (client, 2);
     assert_int_equal (book (client, NULL), MAITRE_OK);
     assert_int_equal (second.requests, 1);
@@ -200,22 +200,20 @@ static void test_client__a_broken_connection_fails_over_at_once (void **state)
     assert_true (fake_node_start (&living, fake_node_friendly, NULL));
     struct maitre *client = client_of (&dying, &living, &options);
     wait_connected (client, 2);
-    assert_int_equal (maitre_connect (client, 5000), MAITRE_OK);
+    assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
     struct maitre_item item = {.offer = maitre_id_provider (client, NULL)};
     struct maitre_reserve request = {.mode = MAITRE_BOOK, .items = &item, .items_count = 1};
     uint32_t asked = dying.requests;
     assert_int_equal (maitre_reserve_create_start (client, &request, NULL, count_answer, &answered, NULL), MAITRE_OK);
-    for (uint64_t end = now_ms () + 5000; now_ms () < end && dying.requests == asked;)
+    for (uint64_t end = now_ms () + 20000; now_ms () < end && dying.requests == asked;)
         maitre_process (client, 1);
     assert_int_equal (dying.requests, asked + 1);
     fake_node_stop (&dying);
-    uint64_t started = now_ms ();
-    while (answered.count == 0 && now_ms () - started < 10000)
+    while (answered.count == 0)
         maitre_process (client, 10);
     assert_int_equal (answered.count, 1);
-    assert_int_equal (answered.status, MAITRE_OK);
+    assert_int_equal (answered.status, MAITRE_OK); /* at its deadline it would have failed */
     assert_int_equal (answered.node, 2);
-    assert_true (now_ms () - started < 1000);
     maitre_destroy (&client);
     fake_node_stop (&living);
 }

@@ -89,7 +89,7 @@ static void test_client_loop__poll_alone_brings_every_answer (void **state)
     for (int i = 0; i < CALLS; i++)
         assert_int_equal (start (client, "health.Check", 60000, &tally), MAITRE_OK);
     while (tally.answers < CALLS + 500) {
-        assert_true (readable (client, 10000)); /* it would hang here if an edge were lost */
+        assert_true (readable (client, 60000)); /* it would hang here if an edge were lost */
         assert_true (maitre_process (client, 0) >= 0);
     }
     assert_int_equal (tally.fine, CALLS + 500);
@@ -106,19 +106,19 @@ static void test_client_loop__stays_readable_while_work_is_left (void **state)
     struct tally tally = {0};
     assert_true (fake_node_start (&node, fake_node_friendly, NULL));
     struct maitre *client = client_of (&node, 0);
-    assert_int_equal (maitre_connect (client, 5000), MAITRE_OK);
+    assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
     for (int i = 0; i < CALLS; i++)
         assert_int_equal (start (client, "health.Check", 60000, &tally), MAITRE_OK);
-    for (uint64_t end = now_ms () + 10000; now_ms () < end && node.requests < CALLS + 1;)
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && node.requests < CALLS + 1;)
         poll (NULL, 0, 1);
-    poll (NULL, 0, 20); /* all answers are in the socket now */
-    assert_true (readable (client, 5000));
+    assert_int_equal (node.requests, CALLS + 1);
+    assert_true (readable (client, 30000));
     assert_true (maitre_process (client, 0) > 0);
     assert_in_range (tally.answers, 1, CALLS - 1); /* a turn is bounded */
-    assert_true (readable (client, 0));
+    assert_true (readable (client, 30000));
     assert_true (readable (client, 0)); /* level-triggered: asking changes nothing */
     while (tally.answers < CALLS) {
-        assert_true (readable (client, 10000));
+        assert_true (readable (client, 60000));
         assert_true (maitre_process (client, 0) >= 0);
     }
     maitre_destroy (&client);
@@ -132,18 +132,23 @@ static void test_client_loop__poll_alone_meets_deadlines (void **state)
     struct tally tally = {0};
     assert_true (fake_node_start (&node, script_silent, NULL));
     struct maitre *client = client_of (&node, 0);
-    uint64_t started = now_ms ();
+    uint64_t started = now_ms (), calls[2] = {0};
+    struct maitre_call_options options;
+    maitre_call_options_init (&options);
     maitre_fd (client);
-    assert_int_equal (start (client, "health.Check", 300, &tally), MAITRE_OK);
-    assert_int_equal (start (client, "health.Check", 40, &tally), MAITRE_OK);
-    while (tally.answers < 2 && now_ms () - started < 5000) {
-        assert_true (readable (client, 5000));
-        assert_true (maitre_process (client, 0) >= 0);
-        if (tally.answers == 1)
-            assert_true (now_ms () - started < 290);
+    for (int i = 0; i < 2; i++) {
+        options.deadline_ms = i == 0 ? 1000 : 40;
+        assert_int_equal (
+            maitre_start (client, "health.Check", no_fields, &options, tally_answer, &tally, &calls[i]), MAITRE_OK);
     }
-    assert_int_equal (tally.answers, 2);
-    assert_in_range (now_ms () - started, 295, 2000);
+    while (tally.answers < 2) {
+        uint32_t before = tally.answers;
+        assert_true (readable (client, 60000)); /* it would hang here if a deadline were not among what wakes */
+        assert_true (maitre_process (client, 0) >= 0);
+        if (before == 0 && tally.answers == 1)
+            assert_int_equal (tally.last, calls[1]); /* the one that is over first */
+    }
+    assert_in_range (now_ms () - started, 995, 60000);
     maitre_destroy (&client);
     fake_node_stop (&node);
 }
@@ -158,7 +163,7 @@ static void test_client_loop__process_returns_in_time (void **state)
     assert_int_equal (start (client, "health.Check", 60000, &tally), MAITRE_OK);
     uint64_t started = now_ms ();
     assert_int_equal (maitre_process (client, 50), 0);
-    assert_in_range (now_ms () - started, 45, 2000);
+    assert_in_range (now_ms () - started, 45, 30000);
     assert_int_equal (tally.answers, 0);
     maitre_destroy (&client);
     fake_node_stop (&node);
@@ -178,9 +183,10 @@ static void test_client_loop__outstanding_calls_are_bounded (void **state)
     assert_int_equal (start (client, "health.Check", 100, &tally), MAITRE_RESOURCE_EXHAUSTED);
     assert_string_equal (maitre_error (client)->reason, "OUTSTANDING");
     assert_int_equal (maitre_outstanding (client), 3);
-    for (uint64_t end = now_ms () + 5000; now_ms () < end && tally.answers < 3;)
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && tally.answers < 3;)
         maitre_process (client, 100);
-    assert_int_equal (tally.late, 3);
+    assert_int_equal (tally.answers, 3);
+    assert_int_equal (tally.fine, 0);
     assert_int_equal (start (client, "health.Check", 100, &tally), MAITRE_OK); /* there is room again */
     maitre_destroy (&client);
     fake_node_stop (&node);
@@ -198,7 +204,7 @@ static void test_client_loop__a_cancelled_call_is_answered_once (void **state)
     assert_int_equal (maitre_start (client, "health.Check", no_fields, NULL, tally_answer, &tally, &read), MAITRE_OK);
     struct maitre_bytes body = {release, sizeof release};
     assert_int_equal (maitre_start (client, "reserve.Release", body, NULL, tally_answer, &tally, &write), MAITRE_OK);
-    for (uint64_t end = now_ms () + 5000; now_ms () < end && node.requests < 2;)
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && node.requests < 2;)
         maitre_process (client, 1);
     assert_int_equal (maitre_cancel (client, read), MAITRE_OK);
     assert_int_equal (tally.answers, 1);
@@ -268,11 +274,12 @@ static void test_client_loop__what_is_no_answer_is_dropped (void **state)
     maitre_options_init (&options);
     assert_true (fake_node_start (&node, script_rubbish_first, NULL));
     options.endpoints = node.endpoint;
-    options.attempt_ms = 10;
+    options.attempt_ms = 50;
+    options.deadline_ms = 60000;
     assert_int_equal (maitre_new (&options, &client, NULL), MAITRE_OK);
     struct maitre_reply *reply = NULL;
     assert_int_equal (maitre_call (client, "health.Check", no_fields, NULL, &reply), MAITRE_OK);
-    assert_int_equal (reply->attempts, 5);
+    assert_in_range (reply->attempts, 5, 1000); /* more where the machine is slower than an attempt */
     maitre_reply_destroy (&reply);
     maitre_destroy (&client);
     fake_node_stop (&node);
@@ -293,7 +300,7 @@ static void test_client_loop__a_stray_frame_does_not_spoil_the_next_reply (void 
     struct maitre *client = client_of (&node, 0);
     for (int i = 0; i < 20; i++)
         assert_int_equal (start (client, "health.Check", 60000, &tally), MAITRE_OK);
-    for (uint64_t end = now_ms () + 10000; now_ms () < end && tally.answers < 20;)
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && tally.answers < 20;)
         maitre_process (client, 100);
     assert_int_equal (tally.fine, 20);
     maitre_destroy (&client);
@@ -357,8 +364,8 @@ static void test_client_loop__mutated_replies_never_hang_or_crash (void **state)
     maitre_options_init (&options);
     assert_true (fake_node_start (&node, script_mutate, &mutation));
     options.endpoints = node.endpoint;
-    options.attempt_ms = 10; /* long enough for an answer on a busy machine */
-    options.deadline_ms = 150;
+    options.attempt_ms = 40; /* long enough for an answer on a busy machine */
+    options.deadline_ms = 600;
     options.backoff_ms = 1;
     options.backoff_max_ms = 2;
     assert_int_equal (maitre_new (&options, &client, NULL), MAITRE_OK);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "node/failpoint/failpoint.h"
 #include "test/support/engine_fixture.h"
 
 static struct fixture fixture; /* large; one test at a time */
@@ -311,22 +312,36 @@ static void test_engine__what_is_pinned_is_never_dropped_silently (void **state)
 static void test_engine__rotten_state_that_nobody_else_has_is_refused (void **state)
 {
     (void) state;
+    uint64_t booked = 0;
+    char error[FAILPOINT_ERROR_BYTES];
+    struct failpoint_row written = {.hits = 0};
     fixture_init (&fixture, 1, 1);
     fixture.nodes[1].config.limits.flush_ms = 20;
+    assert_int_equal (failpoint_allow ("", error), STATUS_OK); /* they count what passes */
     fixture_start (&fixture, 1);
     struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
-    for (uint64_t bucket = 0; bucket < 30; bucket++) {
-        book (&offer, bucket, STATUS_OK);
-        zmq_poll (NULL, 0, 5); /* write-backs, until the log is cut */
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    while (booked < 30 || written.hits < 4) { /* write-backs, until the log is cut */
+        assert_true (fixture_mono_ms () < until);
+        book (&offer, booked++, STATUS_OK);
+        zmq_poll (NULL, 0, 5);
+        failpoint_row (FAILPOINT_FLUSH_DONE_AFTER, &written);
     }
     fixture_stop (&fixture, 1, true);
     fixture_rot_state (&fixture, 1, false);
     refused (&fixture.nodes[1].config, ENGINE_EXIT_DAMAGE, "no other node has it");
     fixture_rot_state (&fixture, 1, false); /* the same bits back: nothing was changed */
     fixture_start (&fixture, 1);
-    for (uint64_t bucket = 0; bucket < 30; bucket++)
+    for (uint64_t bucket = 0; bucket < booked; bucket++)
         book (&offer, bucket, STATUS_FAILED_PRECONDITION);
     fixture_close (&fixture);
+}
+
+static int forbid (void **state)
+{
+    (void) state;
+    failpoint_forbid ();
+    return 0;
 }
 
 static bool serving (uint32_t node)
@@ -475,7 +490,7 @@ int main (void)
         cmocka_unit_test (test_engine__refuses_what_it_cannot_start_with),
         cmocka_unit_test (test_engine__what_places_data_is_pinned),
         cmocka_unit_test (test_engine__what_is_pinned_is_never_dropped_silently),
-        cmocka_unit_test (test_engine__rotten_state_that_nobody_else_has_is_refused),
+        cmocka_unit_test_teardown (test_engine__rotten_state_that_nobody_else_has_is_refused, forbid),
         cmocka_unit_test (test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads),
         cmocka_unit_test (test_engine__more_calls_than_the_table_holds_are_told_to_slow_down),
         cmocka_unit_test (test_engine__metrics_and_probes_over_http),
