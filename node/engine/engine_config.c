@@ -8,6 +8,8 @@
 
 #include <czmq.h>
 
+#include "node/identity/identity_file.h"
+
 #define SHARDS_MAX 4096
 #define MIB (UINT64_C (1024) * 1024)
 
@@ -193,6 +195,27 @@ static void check_keys (struct reader *reader, zconfig_t *parent, const char *ab
     }
 }
 
+/* Not zconfig_load: up to CZMQ 4.2 it keeps a file with a wrong line open. NULL: the reader has failed. */
+static zconfig_t *read_file (struct reader *reader)
+{
+    char *text;
+    size_t len;
+    struct identity_error error;
+    if (identity_file_read (reader->path, false, &text, &len, &error) != STATUS_OK) {
+        reader->failed = true;
+        snprintf (reader->error->text, sizeof reader->error->text, "%.*s", (int) sizeof reader->error->text - 1,
+            error.text); /* it begins with the path */
+        return NULL;
+    }
+    zchunk_t *chunk = zchunk_new (text, len);
+    zconfig_t *root = chunk == NULL ? NULL : zconfig_chunk_load (chunk);
+    zchunk_destroy (&chunk);
+    identity_file_free (&text, len);
+    if (root == NULL)
+        fail (reader, "is no ZPL file: run \"maitred create-cluster --help\" for how to make one");
+    return root;
+}
+
 enum status engine_config_load (const char *path, struct engine_config *config, struct engine_config_error *error)
 {
     memset (config, 0, sizeof *config);
@@ -204,11 +227,9 @@ enum status engine_config_load (const char *path, struct engine_config *config, 
         return STATUS_INVALID_ARGUMENT;
     }
     snprintf (reader.folder, sizeof reader.folder, "%s", dirname (copy));
-    reader.root = zconfig_load (path);
-    if (reader.root == NULL) {
-        fail (&reader, "cannot be read, or is no ZPL file: run \"maitred create-cluster --help\" for how to make one");
+    reader.root = read_file (&reader);
+    if (reader.root == NULL)
         return STATUS_INVALID_ARGUMENT;
-    }
     check_keys (&reader, reader.root, "");
     config->node = (uint32_t) read_number (&reader, "node", 0, 1, CLUSTER_NODES_MAX);
     if (config->node == 0)

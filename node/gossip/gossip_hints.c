@@ -15,6 +15,8 @@ static void set_pending (struct gossip *gossip, struct gossip_hint *hint, bool p
 static bool learn (struct gossip *gossip, uint32_t shard, uint32_t node, uint64_t term)
 {
     maitre_assert (shard < GOSSIP_SHARDS_MAX);
+    if (shard >= gossip->hints_count)
+        gossip->hints_count = shard + 1;
     struct gossip_hint *hint = &gossip->hints[shard];
     if (term <= hint->term && !(PLANTED (S6_OLD_HINT_WINS) && term != hint->term))
         return false;
@@ -60,14 +62,19 @@ static struct leader_hint wire_hint (const struct gossip *gossip, uint32_t shard
     return (struct leader_hint){.shard = shard, .term = gossip->hints[shard].term, .node = gossip->hints[shard].node};
 }
 
+static uint32_t next_of (const struct gossip *gossip, uint32_t shard)
+{
+    return shard + 1 < gossip->hints_count ? shard + 1 : 0;
+}
+
 /* The pending ones, from where the last message stopped. */
 static size_t take_pending (struct gossip *gossip, struct leader_hint *hints, size_t max)
 {
     size_t taken = 0;
     uint32_t limit = gossip_broadcast_limit (gossip);
-    for (uint32_t i = 0; i < GOSSIP_SHARDS_MAX && taken < max && gossip->hints_pending > 0; i++) {
+    for (uint32_t i = 0; i < gossip->hints_count && taken < max && gossip->hints_pending > 0; i++) {
         uint32_t shard = gossip->hints_pending_next;
-        gossip->hints_pending_next = (shard + 1) % GOSSIP_SHARDS_MAX;
+        gossip->hints_pending_next = next_of (gossip, shard);
         struct gossip_hint *hint = &gossip->hints[shard];
         if (!hint->pending)
             continue;
@@ -85,9 +92,9 @@ size_t gossip_hints_take (struct gossip *gossip, bool all, struct leader_hint *h
     if (!all)
         return take_pending (gossip, hints, max);
     size_t taken = 0;
-    for (uint32_t i = 0; i < GOSSIP_SHARDS_MAX && taken < max; i++) {
+    for (uint32_t i = 0; i < gossip->hints_count && taken < max; i++) {
         uint32_t shard = gossip->hints_push_next;
-        gossip->hints_push_next = (shard + 1) % GOSSIP_SHARDS_MAX;
+        gossip->hints_push_next = next_of (gossip, shard);
         if (gossip->hints[shard].term != 0)
             hints[taken++] = wire_hint (gossip, shard);
     }

@@ -98,6 +98,8 @@ struct gossip {
 
     uint64_t ring_epoch;
     struct gossip_hint hints[GOSSIP_SHARDS_MAX];
+    uint32_t
+        hints_count; /* beyond the greatest shard that was ever told of: a cluster has few shards, the table is large */
     uint32_t hints_pending;
     uint32_t hints_pending_next; /* where the next message starts to look */
     uint32_t hints_push_next;    /* where the next push does */

@@ -10,7 +10,6 @@
 #include "node/services/sessions.h"
 #include "schemas/runtime/assert.h"
 
-#define ARENA_BYTES (2 * SERVICES_ARENA_BYTES_MIN)
 #define TABLES_MAX 32
 
 /* The parts of the check: one line per service. */
@@ -304,15 +303,13 @@ static void check_all (struct recount *recount)
         recount_drift (recount, "stored data does not read", NULL);
 }
 
-bool services_check (const struct services_config *config, struct state *state, char *drift, size_t drift_size)
+bool services_check_in (
+    const struct services_config *config, struct state *state, struct arena *arena, char *drift, size_t drift_size)
 {
-    struct arena arena;
-    uint8_t *memory = malloc (ARENA_BYTES);
-    maitre_assert (memory != NULL);
-    arena_init (&arena, memory, ARENA_BYTES);
+    maitre_assert (arena->size - arena->used >= SERVICES_CHECK_ARENA_BYTES);
     struct services_reply reply = {0};
     struct service_meta meta;
-    struct service_call call = {.config = config, .state = state, .arena = &arena, .reply = &reply, .meta = &meta};
+    struct service_call call = {.config = config, .state = state, .arena = arena, .reply = &reply, .meta = &meta};
     struct recount recount = {.call = &call, .drift = drift, .drift_size = drift_size, .clean = true};
     if (drift_size > 0)
         drift[0] = '\0';
@@ -322,6 +319,16 @@ bool services_check (const struct services_config *config, struct state *state, 
         recount_drift (&recount, "the bookkeeping row does not read", NULL);
     free (recount.expected.rows);
     free (recount.actual.rows);
-    free (memory);
     return recount.clean;
+}
+
+bool services_check (const struct services_config *config, struct state *state, char *drift, size_t drift_size)
+{
+    struct arena arena;
+    uint8_t *memory = malloc (SERVICES_CHECK_ARENA_BYTES);
+    maitre_assert (memory != NULL);
+    arena_init (&arena, memory, SERVICES_CHECK_ARENA_BYTES);
+    bool clean = services_check_in (config, state, &arena, drift, drift_size);
+    free (memory);
+    return clean;
 }

@@ -129,4 +129,9 @@ bool services_placement (struct state *state, struct bytes *record);
  * (NUL-terminated, cut at size) on drift. Slow: for tests, the simulator and cluster.Reconcile. */
 bool services_check (const struct services_config *config, struct state *state, char *drift, size_t drift_size);
 
+/* The same in the caller's memory, for who checks often. pre: arena has room for SERVICES_CHECK_ARENA_BYTES. */
+#define SERVICES_CHECK_ARENA_BYTES (2 * SERVICES_ARENA_BYTES_MIN)
+bool services_check_in (
+    const struct services_config *config, struct state *state, struct arena *arena, char *drift, size_t drift_size);
+
 #endif

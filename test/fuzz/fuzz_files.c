@@ -10,13 +10,6 @@
 #include "node/identity/cluster_files.h"
 #include "test/fuzz/fuzz.h"
 
-/* zconfig_load (CZMQ 4.2) forgets the file that it has opened when a line in it is wrong; a node loads one file. */
-const char *__lsan_default_suppressions (void);
-const char *__lsan_default_suppressions (void)
-{
-    return "leak:zfile_new\n";
-}
-
 static int file = -1;
 static char path[64];
 

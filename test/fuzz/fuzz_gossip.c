@@ -98,6 +98,7 @@ static void own_step (struct rig *rig, struct fuzz *fuzz, uint8_t kind)
     struct bytes seeds[2];
     struct gossip_lead lead;
     uint64_t epoch;
+    uint8_t draw;
     switch (kind) {
     case 0:
         rig->now_ms += fuzz_below (fuzz, 65536);
@@ -115,7 +116,9 @@ static void own_step (struct rig *rig, struct fuzz *fuzz, uint8_t kind)
         step (rig, (struct gossip_event){.type = GOSSIP_FORGET, .uuid = ids[fuzz_below (fuzz, MEMBERS)]});
         break;
     case 4:
-        lead = (struct gossip_lead){.shard = (uint32_t) fuzz_below (fuzz, 5000), .term = fuzz_u8 (fuzz)};
+        draw = fuzz_u8 (fuzz);
+        lead = (struct gossip_lead){
+            .shard = draw < 250 ? draw % 32 : (uint32_t) fuzz_below (fuzz, 5000), .term = fuzz_u8 (fuzz)};
         gossip_set_local_hints (rig->gossip, &lead, 1);
         break;
     case 5:

@@ -12,7 +12,7 @@
 #define STEPS_MAX 64
 
 static struct world w;
-static uint8_t *made_memory, *body, *payload, *reply_memory;
+static uint8_t *made_memory, *body, *payload, *reply_memory, *check_memory;
 static struct id ids[IDS];
 static uint64_t request[2048], reply[4096];
 
@@ -27,7 +27,9 @@ static void prepare (void)
         for (size_t i = 0; i < METHOD_COUNT; i++)
             reply_size = methods[i].reply->arena_max > reply_size ? methods[i].reply->arena_max : reply_size;
         reply_memory = malloc (reply_size);
-        maitre_assert (made_memory != NULL && body != NULL && payload != NULL && reply_memory != NULL);
+        check_memory = malloc (SERVICES_CHECK_ARENA_BYTES);
+        maitre_assert (
+            check_memory != NULL && made_memory != NULL && body != NULL && payload != NULL && reply_memory != NULL);
     }
     state_map_close (&w.map);
     state_map_init (&w.map);
@@ -55,6 +57,17 @@ static void open_shop (uint32_t shard)
     rig_put_offer (&w, &room);
     ids[2] = room.offer;
     ids[3] = admin.id;
+}
+
+static void check_books (void)
+{
+    char drift[200];
+    struct arena arena;
+    arena_init (&arena, check_memory, SERVICES_CHECK_ARENA_BYTES);
+    if (services_check_in (&w.config, &w.state, &arena, drift, sizeof drift))
+        return;
+    fprintf (stderr, "services_check: %s\n", drift);
+    abort ();
 }
 
 static void check_reply (const struct method *method)
@@ -168,9 +181,9 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
             call (&fuzz);
         }
         if (kind % 16 == 15)
-            rig_check (&w);
+            check_books ();
     }
-    rig_check (&w);
+    check_books ();
     maitre_assert (!state_failed (&w.state));
     return 0;
 }

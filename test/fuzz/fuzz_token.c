@@ -10,7 +10,7 @@ static struct identity *identity;
 static void prepare (void)
 {
     uint8_t secret[IDENTITY_SECRET_BYTES] = {1, 2, 3};
-    if (identity == NULL && identity_new (secret, 64, &identity) != STATUS_OK)
+    if (identity == NULL && identity_new (secret, 8, &identity) != STATUS_OK)
         abort ();
 }
 
