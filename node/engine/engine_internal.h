@@ -130,7 +130,7 @@ struct replica {
     size_t incoming_len;
     bool suspect;
     bool read_failed;             /* by a failpoint */
-    bool placed;                  /* was told which members its shard should have */
+    uint64_t placed_for;          /* was told which members its shard should have, by this replacement; 0: not told */
     enum placement_phase placing; /* how far it got as of the last look */
     bool damaged;                 /* its state is to be filled anew by its leader (engine_quarantine.c) */
     bool unreadable;              /* a snapshot of it could not be read */

@@ -519,7 +519,8 @@ static void renew_replica (struct engine *engine, struct replica *replica, struc
     replica->persisted = replica->applied = replica->compacted = replica->written = 0;
     replica->log_keep = (struct shard_log_keep){0};
     replica->flushed_ms = engine->now_ms;
-    replica->dead = replica->unreadable = replica->read_failed = replica->damaged = replica->placed = false;
+    replica->dead = replica->unreadable = replica->read_failed = replica->damaged = false;
+    replica->placed_for = 0;
     engine->suspects += !replica->suspect;
     replica->suspect = true;
 }

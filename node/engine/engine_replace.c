@@ -195,7 +195,8 @@ static void note_moves (struct engine *engine)
         .node = record->running.node, .first_replica = record->running.first_replica, .moves = moves};
     for (uint32_t shard = 0; shard <= engine->config.shards && request.moves_count < MOVES_A_NOTE; shard++) {
         const struct replica *replica = engine->replicas[shard];
-        if (replica != NULL && replica->placed && replica->placing > placement_phase_of (record, shard))
+        if (replica != NULL && replica->placed_for == record->running.first_replica &&
+            replica->placing > placement_phase_of (record, shard))
             moves[request.moves_count++] = (struct placement_move){.shard = shard, .phase = replica->placing};
     }
     if (request.moves_count > 0)
@@ -204,7 +205,8 @@ static void note_moves (struct engine *engine)
 
 /* ---- the moves */
 
-static void place (struct engine *engine, struct replica *replica, bool move)
+/* moves_for: the replacement, by its first replica id; 0: the shard stays as it is. */
+static void place (struct engine *engine, struct replica *replica, uint64_t moves_for)
 {
     const struct route_shard *route = route_map_shard (&engine->map, replica->shard);
     struct raft_configuration members = {0};
@@ -215,17 +217,18 @@ static void place (struct engine *engine, struct replica *replica, bool move)
                                                          .roles = RAFT_VOTER});
         maitre_assert (set);
     }
-    struct shard_event event = {.type = SHARD_EVENT_PLACE, .members = move ? &members : NULL};
+    struct shard_event event = {.type = SHARD_EVENT_PLACE, .members = moves_for != 0 ? &members : NULL};
     engine_step (engine, replica, &event);
-    replica->placed = move;
-    replica->placing = move ? PLACEMENT_PHASE_WAITING : PLACEMENT_PHASE_NONE;
+    replica->placed_for = moves_for;
+    replica->placing = moves_for != 0 ? PLACEMENT_PHASE_WAITING : PLACEMENT_PHASE_NONE;
 }
 
 static void look_at (struct engine *engine, struct replica *replica)
 {
     struct shard_status status;
     shard_status_get (replica->core, &status);
-    replica->placed = status.placing != PLACEMENT_PHASE_NONE; /* a core that started over was not told */
+    if (status.placing == PLACEMENT_PHASE_NONE)
+        replica->placed_for = 0; /* a core that started over was not told */
     if (status.placing == replica->placing)
         return;
     replica->placing = status.placing;
@@ -237,23 +240,21 @@ static void look_at (struct engine *engine, struct replica *replica)
 static void drive (struct engine *engine)
 {
     const struct placement *record = &engine->placement.record;
-    const struct placed_node *row = record->has_running ? placement_node (record, record->running.node) : NULL;
-    bool goes_on = row != NULL && row->has_folder;
     uint32_t moving = 0;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         struct replica *replica = engine->replicas[shard];
         if (replica == NULL || replica->dead)
             continue;
-        enum placement_phase phase = placement_phase_of (record, shard);
-        bool leads = replica->leader_node == engine->config.node;
-        bool move = goes_on && leads && phase != PLACEMENT_PHASE_NONE && phase != PLACEMENT_PHASE_DONE;
-        if (replica->placed && !move)
-            place (engine, replica, false);
-        if (replica->placed)
+        uint64_t moves_for = replica->leader_node == engine->config.node ? placement_moves_for (record, shard) : 0;
+        /* The next replacement may have begun since the last look, unseen in between: its members are others, and how far
+         * the one before it got says nothing of it. */
+        if (replica->placed_for != 0 && replica->placed_for != moves_for)
+            place (engine, replica, 0);
+        if (replica->placed_for != 0)
             look_at (engine, replica);
-        else if (move && moving < MOVES_AT_ONCE)
-            place (engine, replica, true);
-        moving += replica->placed && replica->placing != PLACEMENT_PHASE_DONE;
+        else if (moves_for != 0 && moving < MOVES_AT_ONCE)
+            place (engine, replica, moves_for);
+        moving += replica->placed_for != 0 && replica->placing != PLACEMENT_PHASE_DONE;
     }
 }
 

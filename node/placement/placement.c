@@ -97,6 +97,15 @@ enum placement_phase placement_phase_of (const struct placement *record, uint32_
     return (enum placement_phase) record->running.phases.data[shard];
 }
 
+uint64_t placement_moves_for (const struct placement *record, uint32_t shard)
+{
+    enum placement_phase phase = placement_phase_of (record, shard);
+    if (phase == PLACEMENT_PHASE_NONE || phase == PLACEMENT_PHASE_DONE)
+        return 0;
+    const struct placed_node *row = placement_node (record, record->running.node);
+    return row != NULL && row->has_folder ? record->running.first_replica : 0;
+}
+
 void placement_count (const struct placement *record, uint32_t *moves, uint32_t *done)
 {
     *moves = *done = 0;

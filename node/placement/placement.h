@@ -71,6 +71,10 @@ enum placement_folder placement_folder_of (const struct placement *record, uint6
 /* The phase of the shard's move; PLACEMENT_PHASE_NONE: nothing of it moves. */
 enum placement_phase placement_phase_of (const struct placement *record, uint32_t shard);
 
+/* Which replacement the shard's leader has to carry out now, by its first replica id (no two have the same): the folder has
+ * come, and the shard's move is not done. 0: none. */
+uint64_t placement_moves_for (const struct placement *record, uint32_t shard);
+
 /* Moves of the running replacement, and how many of them are done. */
 void placement_count (const struct placement *record, uint32_t *moves, uint32_t *done);
 

@@ -145,6 +145,31 @@ static void test_placement__the_list_of_retired_folders_is_bounded (void **state
     assert_int_equal (placement_folder_of (&record, 3, &last), PLACEMENT_FOLDER_REFUSED);
 }
 
+/* A leader that did not see the end of one replacement must not take what it knows of it for the next one. */
+static void test_placement__moves_are_of_one_replacement_and_wait_for_its_folder (void **state)
+{
+    (void) state;
+    assert_int_equal (placement_moves_for (&record, 1), 0);
+    const uint8_t hosted[SHARDS + 1] = {1, 1, 0, 1, 1};
+    assert_int_equal (begin_at (2, &known, hosted), STATUS_OK);
+    assert_int_equal (placement_moves_for (&record, 1), 0);
+    uint64_t first = placement_replica (&record, 2, 0);
+    assert_int_equal (placement_bind (&record, 2, first, &second), STATUS_OK);
+    assert_int_equal (placement_moves_for (&record, 1), first);
+    assert_int_equal (placement_moves_for (&record, 2), 0);
+    assert_int_equal (placement_moves_for (&record, SHARDS + 1), 0);
+    note (2, first, 1, PLACEMENT_PHASE_DONE);
+    assert_int_equal (placement_moves_for (&record, 1), 0);
+    assert_int_equal (placement_moves_for (&record, 3), first);
+    assert_int_equal (begin_at (2, NULL, hosted), STATUS_OK); /* the new folder is lost as well */
+    assert_int_equal (placement_moves_for (&record, 1), 0);
+    uint64_t again = placement_replica (&record, 2, 0);
+    assert_true (again > first);
+    assert_int_equal (placement_bind (&record, 2, again, &third), STATUS_OK);
+    assert_int_equal (placement_moves_for (&record, 1), again);
+    assert_int_equal (placement_moves_for (&record, 3), again);
+}
+
 static void test_placement__one_node_at_a_time_and_again_is_the_same (void **state)
 {
     (void) state;
@@ -268,6 +293,7 @@ int main (void)
         cmocka_unit_test_setup (test_placement__the_old_folder_is_refused_before_and_after_a_new_one_came, set_up),
         cmocka_unit_test_setup (test_placement__all_earlier_folders_stay_refused_while_the_next_is_awaited, set_up),
         cmocka_unit_test_setup (test_placement__the_list_of_retired_folders_is_bounded, set_up),
+        cmocka_unit_test_setup (test_placement__moves_are_of_one_replacement_and_wait_for_its_folder, set_up),
         cmocka_unit_test_setup (test_placement__one_node_at_a_time_and_again_is_the_same, set_up),
         cmocka_unit_test_setup (test_placement__phases_go_forward_alone_and_the_last_one_ends_it, set_up),
         cmocka_unit_test_setup (test_placement__a_node_without_replicas_is_replaced_when_its_folder_came, set_up),
