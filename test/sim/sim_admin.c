@@ -1,4 +1,5 @@
-/* The membership script: replace a voter by a fresh replica, as placement will: learner, caught up, joint, gone. */
+/* The membership script: which voter a fresh replica replaces, and when it is gone. In whole nodes the production planner
+ * takes the steps (sim_place.c); in bare groups this script does: learner, caught up, joint, gone. */
 #include "test/sim/sim_engine.h"
 
 #include "schemas/runtime/assert.h"
@@ -87,6 +88,20 @@ static void finish (struct sim *sim, uint32_t shard)
     change->running = false;
 }
 
+/* The new replica votes and the old one is no member, and that has committed. */
+static bool arrived (const struct sim_change *change, const struct sim_replica *leader)
+{
+    struct raft_status status;
+    struct raft_configuration committed;
+    const struct raft_configuration *members = raft_configuration (leader->raft);
+    const struct raft_member *joins = raft_configuration_find (members, change->joins);
+    raft_status (leader->raft, &status);
+    bool known = raft_configuration_at (leader->raft, status.applied, &committed);
+    maitre_assert (known);
+    return !raft_configuration_joint (members) && joins && joins->roles == RAFT_VOTER &&
+           !raft_configuration_find (members, change->leaves) && !raft_configuration_find (&committed, change->leaves);
+}
+
 static void advance (struct sim *sim, uint32_t shard, struct sim_replica *leader)
 {
     struct sim_change *change = &sim->changes[shard];
@@ -98,14 +113,8 @@ static void advance (struct sim *sim, uint32_t shard, struct sim_replica *leader
     bool hasty = sim->chaos && sim_chance (sim, 4); /* the core refuses what comes too early */
     if (raft_configuration_joint (members) || (!status.read_ready && !hasty))
         return;
-    struct raft_configuration committed;
-    bool known = raft_configuration_at (leader->raft, status.applied, &committed);
-    maitre_assert (known);
-    if (joins && joins->roles == RAFT_VOTER && !leaves) {
-        if (raft_configuration_find (&committed, change->leaves) == NULL)
-            finish (sim, shard);
-        return;
-    }
+    if (joins && joins->roles == RAFT_VOTER && !leaves)
+        return; /* it has not committed yet */
     struct raft_configuration wanted = {0};
     for (uint32_t i = 0; i < members->count; i++)
         if (!joins || members->members[i].replica != change->leaves)
@@ -129,8 +138,12 @@ void sim_admin_next (struct sim *sim)
         struct sim_replica *leader = sim_find_leader (sim, shard);
         if (!leader)
             continue;
-        if (sim->changes[shard].running)
+        if (sim->changes[shard].running && arrived (&sim->changes[shard], leader))
+            finish (sim, shard);
+        else if (sim->changes[shard].running && !sim->options.services)
             advance (sim, shard, leader);
+        else if (sim->changes[shard].running)
+            continue;
         else if (sim->wiped[shard] != 0)
             sim_wipe_replace (sim, shard);
         else if (sim->chaos && (sim->families & SIM_MEMBERS) && sim_chance (sim, 8))

@@ -174,6 +174,7 @@ bool sim_engine_turn (struct sim *sim, struct sim_node *node, uint64_t now_ms)
     sim_engine_gossip_tick (engine, now_ms);
     sim_engine_calls_expire (engine, now_ms);
     watch_disk (engine, now_ms);
+    sim_place_drive (engine, now_ms);
     for (size_t i = 0; i < node->replicas_count; i++) {
         struct sim_replica *replica = node->replicas[i];
         struct sim_shard *shard = replica->shard_core;

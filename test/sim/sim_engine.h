@@ -5,6 +5,7 @@
  *   sim_engine.c         its life and its turn
  *   sim_engine_frames.c  frames between nodes, both ways, and whose folder speaks
  *   sim_engine_calls.c   the table of calls: entry, forwarding, answers
+ *   sim_place.c          the members that the shards led here should have
  *   sim_engine_gossip.c  membership, leader hints, the clocks of the others, and what must be true of them
  *
  * Invariants
@@ -119,6 +120,13 @@ void sim_engine_calls_expire (struct sim_engine *engine, uint64_t now_ms);
 void sim_engine_calls_link_lost (struct sim_engine *engine, uint32_t node);
 /* The process ends: its clients learn nothing more. */
 void sim_engine_calls_lost (struct sim_engine *engine);
+
+/* ---- sim_place.c ---- */
+/* The shards that are led here go on towards the members wanted. */
+void sim_place_drive (struct sim_engine *engine, uint64_t now_ms);
+/* A turn has ended: what it changed of the members. before, members: as they were when it ended. */
+void sim_place_noted (
+    struct sim_replica *replica, const struct raft_status *before, const struct raft_configuration *members);
 
 /* ---- sim_engine_gossip.c ---- */
 void sim_engine_gossip_open (struct sim_engine *engine, uint64_t now_ms);

@@ -34,6 +34,8 @@ struct sim_shard {
     struct state_image incoming;
     uint64_t seen_applied; /* the oracle has seen everything up to here */
     struct sim_time_seen time_seen;
+    uint64_t placed_for; /* told which members its shard should have: the replica that comes in; 0: not told */
+    enum placement_phase placing;
 };
 
 void sim_promise_time (struct sim_shard *self, uint64_t now_ms, uint64_t wall_median_ms);

@@ -13,19 +13,13 @@ void sim_shard_step (struct sim_replica *replica, struct shard_event event, uint
     shard_step (self->core, &event);
 }
 
-/* Membership and forced campaigns have no event of the shard's own yet: straight to its Raft. */
+/* Forced campaigns have no event of the shard's own: straight to its Raft. */
 static void step_raft (struct sim_shard *self, struct sim_input *input, uint64_t now_ms)
 {
     /* opens the turn */
     sim_shard_step (self->replica, (struct shard_event){.type = SHARD_EVENT_COMPACT, .compact_index = 0}, now_ms);
-    input->event.configuration = &input->configuration;
-    struct raft_configuration members = *raft_configuration (self->replica->raft);
-    struct raft_status before;
-    raft_status (self->replica->raft, &before);
-    if (shard_raft_step (self->core, &input->event) != STATUS_OK || input->event.type != RAFT_CONFIGURE)
-        return;
-    self->sim->oracle.counts.changes++;
-    sim_promise_configured (self->sim, self->replica, &before, &members, &input->configuration);
+    enum status status = shard_raft_step (self->core, &input->event);
+    (void) status; /* refused: it leads, or may not stand */
 }
 
 static void step_input (struct sim_shard *self, struct sim_input *input, uint64_t now_ms)
@@ -46,7 +40,6 @@ static void step_input (struct sim_shard *self, struct sim_input *input, uint64_
         event.type = SHARD_EVENT_TRANSFER;
         event.transfer_node = input->event.replica ? sim_node_of (self->sim, input->event.replica) : 0;
         break;
-    case RAFT_CONFIGURE:
     case RAFT_CAMPAIGN:
         step_raft (self, input, now_ms);
         return;
@@ -167,6 +160,9 @@ bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_
     struct sim_engine *engine = replica->node->engine;
     write_back (self, now_ms);
     struct shard_effects effects;
+    struct raft_status before;
+    raft_status (replica->raft, &before);
+    struct raft_configuration members = *raft_configuration (replica->raft);
     self->stepped = false;
     shard_turn_end (self->core, now_ms, engine->wall_median_ms, &effects);
     if (effects.fatal)
@@ -174,6 +170,7 @@ bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_
     maitre_assert (effects.jobs_count == 0);
     shard_check (self->core);
     (void) sim_duty_notice (sim, replica);
+    sim_place_noted (replica, &before, &members);
     sim_promise_time (self, now_ms, engine->wall_median_ms);
     sim_promise_turn (sim, replica, effects.send_now, effects.send_now_count, now_ms);
 
