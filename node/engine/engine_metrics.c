@@ -12,6 +12,7 @@
 #define PAGE_BYTES (64 * 1024)
 #define STALE_MS 5000
 #define CONNECTIONS_MAX 64
+#define BEHIND_ENTRIES 256 /* more than what is under way to a follower that keeps up */
 
 struct metrics {
     struct MHD_Daemon *daemon;
@@ -133,14 +134,17 @@ static void add_links (struct page *page, struct engine *engine)
     metric (page, "keys_refused_total", "counter", "Connections refused for their CURVE key.",
         engine->zap == NULL ? 0 : zap_refused (engine->zap));
     metric (page, "client_dropped_total", "counter", "Messages without a call id.", front.dropped);
-    uint32_t leads = 0, known = 0;
+    uint32_t leads = 0, known = 0, behind = 0;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         uint32_t leader = engine_leader (engine, shard);
         leads += leader == engine->config.node;
         known += leader != 0;
+        behind +=
+            engine->replicas[shard] == NULL ? 0 : shard_voters_behind (engine->replicas[shard]->core, BEHIND_ENTRIES);
     }
     metric (page, "shards_led", "gauge", "Shards that this node leads.", leads);
     metric (page, "shards_leaderless", "gauge", "Shards without a leader in reach.", engine->config.shards + 1 - known);
+    metric (page, "replicas_behind", "gauge", "Of shards led here: out of reach, being filled or far behind.", behind);
     struct rusage usage;
     getrusage (RUSAGE_SELF, &usage);
     metric (page, "cpu_us_total", "counter", "CPU time of the process.",

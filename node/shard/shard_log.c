@@ -29,3 +29,18 @@ uint64_t shard_log_cut (const struct shard *self, struct shard_log_keep *keep, u
     uint64_t cut = keep->from > before ? keep->from : before;
     return cut < written ? cut : written;
 }
+
+uint32_t shard_voters_behind (const struct shard *self, uint64_t entries)
+{
+    const struct raft_configuration *members = raft_configuration (self->raft);
+    uint32_t behind = 0;
+    for (uint32_t i = 0; self->status.role == RAFT_LEADER && i < members->count; i++) {
+        const struct raft_member *member = &members->members[i];
+        struct raft_peer_status peer;
+        if (member->replica == self->replica || (member->roles & RAFT_VOTER) == 0)
+            continue;
+        bool known = raft_peer_status (self->raft, member->replica, &peer);
+        behind += !known || peer.link_down || peer.snapshotting || peer.match + entries < self->status.last_index;
+    }
+    return behind;
+}

@@ -87,9 +87,16 @@ void nemesis_note (struct nemesis *run, const char *event, int family, const cha
     vsnprintf (text, sizeof text, format, arguments);
     va_end (arguments);
     uint64_t now_ns = nemesis_now_ns ();
+    struct timespec wall; /* what the nodes' logs have */
+    struct tm parts;
+    char time[32] = "";
+    clock_gettime (CLOCK_REALTIME, &wall);
+    if (gmtime_r (&wall.tv_sec, &parts) != NULL)
+        strftime (time, sizeof time, "%H:%M:%S", &parts);
     const char *name = family == FAMILY_COUNT ? "run" : nemesis_families[family].name;
-    fprintf (run->journal, "{\"t\":%llu,\"event\":\"%s\",\"fault\":\"%s\",\"what\":", (unsigned long long) now_ns,
-        event, name);
+    fprintf (run->journal,
+        "{\"t\":%llu,\"time\":\"%s.%03ld\",\"event\":\"%s\",\"fault\":\"%s\",\"what\":", (unsigned long long) now_ns,
+        time, wall.tv_nsec / 1000000, event, name);
     put_json_text (run->journal, text);
     fputs ("}\n", run->journal);
     fflush (run->journal);

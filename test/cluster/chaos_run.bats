@@ -115,6 +115,24 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
   same 21 "$pairs" "pairs of seven families"
 }
 
+@test "the table of fail-over: a file a row, what is there is not measured again, another system stands beside it" {
+  local table=$BATS_TEST_TMPDIR/table other
+  other='[ {fault} = kill ] || exit 3; echo "{\"kills\":{kills},\"gap_ms\":{\"median\":5.0,\"p99\":7.0,\"worst\":7.5}}"'
+  failover() { run --separate-stderr "$ROOT/scripts/chaos" failover --table --kills 1 --dir "$table" --bin "$BIN" --vs "$other" "$@"; }
+  failover --rows kill:one --json
+  printf '%s\n' "$stderr"
+  same 0 "$status" "exit code ($output)"
+  same 0 "$(printf '%s' "$output" | json missing)" "rows that are missing"
+  [ -s "$table/kill-one.json" ]
+  before=$(stat -c %Y.%i "$table/kill-one.json")
+  failover --rows kill:one,transfer:all
+  printf '%s\n' "$stderr" "$output"
+  same 0 "$status" "exit code"
+  same "$before" "$(stat -c %Y.%i "$table/kill-one.json")" "the row that was there"
+  [[ $output == *"kill "*"5.0 7.0 7.5 (1)"* ]]
+  [[ $output == *"transfer   all      1 "*"cannot be done"* ]]
+}
+
 @test "usage errors of chaos run" {
   for wrong in '--faults fire' '--nodes 0' '--nodes 99' '--seconds soon' '--network carrier' '--workloads naps' '--what' 'more'; do
     # shellcheck disable=SC2086

@@ -97,6 +97,24 @@ static uint64_t come_back (uint64_t bytes_kept)
     return w->chunks_sent - chunks_before;
 }
 
+static void test_shard_log__leader_counts_who_would_be_missed (void **state)
+{
+    (void) state;
+    book (20);
+    uint32_t leader = shard_world_elect (w), away = leader % 3 + 1, other = 6 - leader - away;
+    shard_world_run (w, 200);
+    assert_int_equal (shard_voters_behind (w->nodes[leader].shard, 0), 0);
+    shard_world_isolate (w, away, true); /* silent: no link breaks */
+    book (20);
+    shard_world_run (w, 200);
+    assert_int_equal (shard_voters_behind (w->nodes[leader].shard, 10), 1);
+    assert_int_equal (shard_voters_behind (w->nodes[leader].shard, 1000), 0);
+    assert_int_equal (shard_voters_behind (w->nodes[other].shard, 0), 0); /* does not lead */
+    shard_world_settle (w);
+    shard_world_run (w, 200);
+    assert_int_equal (shard_voters_behind (w->nodes[shard_world_leader (w)].shard, 0), 0);
+}
+
 static void test_shard_log__feeds_who_was_away_for_a_moment (void **state)
 {
     (void) state;
@@ -114,6 +132,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (test_shard_log__keeps_a_round_more_than_it_must, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_log__keeps_no_more_bytes_than_it_may, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (test_shard_log__leader_counts_who_would_be_missed, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_log__feeds_who_was_away_for_a_moment, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_log__who_was_away_for_longer_gets_a_snapshot, set_up, tear_down),
     };
