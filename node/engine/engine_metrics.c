@@ -128,6 +128,8 @@ static void add_links (struct page *page, struct engine *engine)
     metric (page, "gossip_sent_total", "counter", "Gossip messages.", links.gossip_sent);
     metric (page, "client_connections", "gauge", "Connections of clients.", front.connections);
     metric (page, "client_connections_cut_total", "counter", "Connections beyond the bound.", front.connections_cut);
+    metric (page, "client_greedy_cut_total", "counter", "Clients cut off for calls that waited for their turn.",
+        front.waiting_cut);
     metric (page, "client_slow_cut_total", "counter", "Clients cut off because they did not read.", front.slow_cut);
     metric (
         page, "client_unfinished_cut_total", "counter", "Clients cut off in an endless message.", front.unfinished_cut);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "router/front/front_connections.h"
+#include "router/front/front_inbox.h"
 #include "router/front/front_outbox.h"
 #include "router/front/safe_socket.h"
 #include "router/front/zap.h"
@@ -12,6 +13,7 @@
 
 #define HEARTBEAT_MS 5000
 #define MONITOR_EVENTS_A_TURN 1024
+#define MIB (UINT64_C (1024) * 1024)
 
 struct front {
     struct front_options options;
@@ -21,11 +23,10 @@ struct front {
     struct front_connections *connections;
     bool accepting;
     struct front_outbox *outbox;
-    bool flushed;                   /* because it was full */
-    zmq_msg_t identity, head, body; /* of the last request: lent out */
-    bool open;                      /* more of that message has yet to be received */
-    bool delimiter;                 /* of that message */
-    uint32_t taken;                 /* calls of that message */
+    bool flushed; /* because it was full */
+    struct front_inbox *inbox;
+    struct front_call *call; /* the last request: lent out */
+    zmq_msg_t frame;         /* received last */
     struct front_stats stats;
     char endpoint[SAFE_SOCKET_ENDPOINT_BYTES_MAX + 1];
 };
@@ -45,7 +46,13 @@ static void set_defaults (struct front_options *options)
     if (options->send_queue_max == 0)
         options->send_queue_max = 4096;
     if (options->receive_queue_max == 0)
-        options->receive_queue_max = 1024;
+        options->receive_queue_max = 256;
+    if (options->send_bytes_max == 0)
+        options->send_bytes_max = 64 * MIB;
+    if (options->waiting_calls_max == 0)
+        options->waiting_calls_max = 16384;
+    if (options->waiting_bytes_max == 0)
+        options->waiting_bytes_max = 64 * MIB;
     if (options->unfinished_bytes_max == 0)
         options->unfinished_bytes_max = 16 * 1024 * 1024;
 }
@@ -83,14 +90,15 @@ enum status front_new (const struct front_options *options, struct front **out, 
         return STATUS_RESOURCE_EXHAUSTED;
     front->options = *options;
     set_defaults (&front->options);
-    zmq_msg_init (&front->identity);
-    zmq_msg_init (&front->head);
-    zmq_msg_init (&front->body);
+    zmq_msg_init (&front->frame);
     enum status status = open_socket (front, error, error_size);
     if (status == STATUS_OK) {
         front->connections = front_connections_new (port_of (front->endpoint));
         front->outbox = front_outbox_new ();
-        if (front->connections == NULL || front->outbox == NULL)
+        front->inbox = front_inbox_new (&(struct front_inbox_limits){.calls_max = front->options.waiting_calls_max,
+            .bytes_max = front->options.waiting_bytes_max,
+            .in_all_max = 4 * front->options.waiting_bytes_max});
+        if (front->connections == NULL || front->outbox == NULL || front->inbox == NULL)
             status = STATUS_RESOURCE_EXHAUSTED;
     }
     if (status != STATUS_OK) {
@@ -107,9 +115,8 @@ void front_destroy (struct front **self_p)
     struct front *front = *self_p;
     if (front == NULL)
         return;
-    zmq_msg_close (&front->identity);
-    zmq_msg_close (&front->head);
-    zmq_msg_close (&front->body);
+    zmq_msg_close (&front->frame);
+    front_inbox_destroy (&front->inbox);
     safe_socket_monitor_stop (front->router, &front->monitor);
     zsock_destroy (&front->router);
     front_connections_destroy (&front->connections);
@@ -160,65 +167,57 @@ void front_tick (struct front *front)
 
 /* ---- requests */
 
-static void take_client (struct front *front, struct front_client *client)
+static struct bytes frame_bytes (zmq_msg_t *frame)
 {
-    client->many = false;
-    client->delimiter = front->delimiter;
-    client->identity_len = (uint8_t) zmq_msg_size (&front->identity);
-    memcpy (client->identity, zmq_msg_data (&front->identity), client->identity_len);
-    client->fd = zmq_msg_get (&front->head, ZMQ_SRCFD);
+    return bytes_of (zmq_msg_data (frame), zmq_msg_size (frame));
+}
+
+/* Who sits behind a connection is known with the header: ZeroMQ tells the descriptor of frames that came over it. */
+static void note_client (struct front *front, struct front_client *client)
+{
+    client->fd = zmq_msg_get (&front->frame, ZMQ_SRCFD);
     client->generation = front_connections_generation (front->connections, client->fd);
     front_connections_progress (front->connections, client->fd);
 }
 
-/* Receives the identity and what may be the empty frame of a REQ. False when nothing is there. */
-static bool open_message (struct front *front)
+static void cut_greedy (struct front *front)
 {
-    front->delimiter = false;
-    front->open = false;
-    front->taken = 0;
-    if (safe_socket_receive (front->raw, &front->identity, ZMQ_DONTWAIT) < 0)
+    struct front_client client;
+    while (front_inbox_over (front->inbox, &client))
+        if (front_connections_cut (front->connections, client.fd, client.generation))
+            front->stats.waiting_cut++;
+}
+
+/* One message of the socket into the inbox; false: there was none. A ROUTER hands it out whole: after its first frame the others are here. */
+static bool take_message (struct front *front)
+{
+    if (safe_socket_receive (front->raw, &front->frame, ZMQ_DONTWAIT) < 0)
         return false;
-    front->open = zmq_msg_more (&front->identity);
-    return true;
-}
-
-/* A ROUTER hands a message out whole: its other frames are here already. */
-static bool next_frame (struct front *front, zmq_msg_t *frame)
-{
-    if (!front->open || safe_socket_receive (front->raw, frame, 0) < 0) {
-        front->open = false;
-        return false;
+    bool more = zmq_msg_more (&front->frame), first = true;
+    front_inbox_begin (front->inbox, frame_bytes (&front->frame));
+    if (!more || zmq_msg_size (&front->frame) > FRONT_IDENTITY_BYTES_MAX)
+        front->stats.dropped++;
+    while (more && safe_socket_receive (front->raw, &front->frame, 0) >= 0) {
+        more = zmq_msg_more (&front->frame);
+        struct front_client client = {.fd = -1};
+        note_client (front, &client);
+        if (first && front_connections_is_cut (front->connections, client.fd))
+            front_inbox_drop (front->inbox);
+        first = false;
+        struct front_call *call = front_inbox_frame (front->inbox, &front->frame, more);
+        if (call != NULL) {
+            call->client.fd = client.fd;
+            call->client.generation = client.generation;
+        }
     }
-    front->open = zmq_msg_more (frame);
+    cut_greedy (front);
     return true;
-}
-
-/* Receives the next call of the message into front->head and body; returns how many of the two frames there are. */
-static int receive_call (struct front *front)
-{
-    if (!next_frame (front, &front->head))
-        return 0;
-    if (front->taken == 0 && zmq_msg_size (&front->head) == 0 && front->open) {
-        front->delimiter = true;
-        if (!next_frame (front, &front->head))
-            return 0;
-    }
-    front->taken++;
-    return next_frame (front, &front->body) ? 2 : 1;
-}
-
-static void skip_rest (struct front *front)
-{
-    while (next_frame (front, &front->body))
-        continue;
 }
 
 static void refuse (struct front *front, const struct front_client *client, const char *reason, const char *message)
 {
     uint64_t call;
-    struct bytes head = bytes_of (zmq_msg_data (&front->head), zmq_msg_size (&front->head));
-    if (!front_salvage_call (head, &call)) {
+    if (!front_salvage_call (frame_bytes (&front->call->head), &call)) {
         front->stats.dropped++;
         return;
     }
@@ -238,7 +237,7 @@ static void refuse (struct front *front, const struct front_client *client, cons
 
 static enum status refuse_frames (struct front *front, const struct front_client *client)
 {
-    skip_rest (front);
+    front_inbox_skip (front->inbox);
     refuse (front, client, "BAD_FRAMES",
         "a call is exactly two frames, a message has at most 32 of them, and more than one only where each header says "
         "many: send a header and a body");
@@ -247,18 +246,14 @@ static enum status refuse_frames (struct front *front, const struct front_client
 
 enum status front_receive (struct front *front, struct front_request *request)
 {
-    if (!front->open && !open_message (front))
-        return STATUS_NOT_FOUND;
-    int frames = receive_call (front);
-    if (zmq_msg_size (&front->identity) > FRONT_IDENTITY_BYTES_MAX || frames == 0) {
-        skip_rest (front);
-        front->stats.dropped++;
-        return STATUS_INVALID_ARGUMENT;
-    }
-    take_client (front, &request->client);
-    if (frames != 2 || front->taken > FRONT_CALLS_MAX)
+    bool took = take_message (front);
+    struct front_call *call = front->call = front_inbox_next (front->inbox);
+    if (call == NULL)
+        return took ? STATUS_INVALID_ARGUMENT : STATUS_NOT_FOUND; /* it was empty, or of one that is cut off */
+    request->client = call->client;
+    if (!call->whole)
         return refuse_frames (front, &request->client);
-    struct bytes head = bytes_of (zmq_msg_data (&front->head), zmq_msg_size (&front->head));
+    struct bytes head = frame_bytes (&call->head);
     struct codec_error error;
     enum status status = codec_decode (&request_header_type, head, CODEC_LENIENT, NULL, &request->header, &error);
     if (status != STATUS_OK) {
@@ -272,55 +267,94 @@ enum status front_receive (struct front *front, struct front_request *request)
             "this node speaks protocol 1: use a client library of that protocol");
         return STATUS_INVALID_ARGUMENT;
     }
-    request->client.many = request->header.has_many && request->header.many && !front->delimiter;
-    if (front->open && !request->client.many)
+    request->client.many = request->header.has_many && request->header.many && !call->client.delimiter;
+    if (call->followed && !request->client.many)
         return refuse_frames (front, &request->client);
-    request->body = bytes_of (zmq_msg_data (&front->body), zmq_msg_size (&front->body));
+    request->body = frame_bytes (&call->body);
     front->stats.requests++;
     return STATUS_OK;
 }
 
 void front_address (struct front *front, char out[FRONT_ADDRESS_BYTES_MAX + 1])
 {
-    const char *address = zmq_msg_gets (&front->head, "Peer-Address");
+    const char *address = front->call == NULL ? NULL : zmq_msg_gets (&front->call->head, "Peer-Address");
     snprintf (out, FRONT_ADDRESS_BYTES_MAX + 1, "%s", address == NULL ? "" : address);
 }
 
 /* ---- replies */
 
+static enum status send_status (int rc)
+{
+    return rc >= 0 ? STATUS_OK : zmq_errno () == EAGAIN ? STATUS_RESOURCE_EXHAUSTED : STATUS_NOT_FOUND;
+}
+
 static enum status send_frame (struct front *front, struct bytes frame, bool more)
 {
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    if (safe_socket_send (front->raw, frame.data, frame.len, flags) >= 0)
-        return STATUS_OK;
-    return zmq_errno () == EAGAIN ? STATUS_RESOURCE_EXHAUSTED : STATUS_NOT_FOUND;
+    return send_status (safe_socket_send (front->raw, frame.data, frame.len, flags));
+}
+
+static uint64_t message_bytes (const struct front_message *message)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < message->count; i++)
+        bytes += message->replies[i].head.len + message->replies[i].body.len;
+    return bytes;
 }
 
 /* The frames behind the identity: once that found its connection they follow it, ZeroMQ takes a message whole. */
-static enum status send_replies (struct front *front, const struct front_message *message)
+static enum status send_replies (
+    struct front *front, const struct front_message *message, struct front_unsent *unsent, uint64_t bytes)
 {
     enum status status = STATUS_OK;
     if (message->client->delimiter)
         status = send_frame (front, (struct bytes){0}, true);
     for (size_t i = 0; i < message->count && status == STATUS_OK; i++) {
+        struct bytes body = message->replies[i].body;
+        bool last = i + 1 == message->count;
         status = send_frame (front, message->replies[i].head, true);
-        if (status == STATUS_OK)
-            status = send_frame (front, message->replies[i].body, i + 1 < message->count);
+        if (status == STATUS_OK && last && unsent != NULL)
+            status = send_status (front_unsent_send (unsent, front->raw, body, (uint32_t) message->count, bytes));
+        else if (status == STATUS_OK)
+            status = send_frame (front, body, !last);
     }
     return status;
+}
+
+/* Invariant 3: by replies and bytes, whatever a message holds of them. */
+static bool too_slow (const struct front *front, const struct front_unsent *unsent, size_t replies, uint64_t bytes)
+{
+    uint32_t waiting = front_unsent_replies (unsent);
+    return waiting > 0 && (waiting + replies > front->options.send_queue_max ||
+                              front_unsent_bytes (unsent) + bytes > front->options.send_bytes_max);
+}
+
+static void cut_slow (struct front *front, const struct front_message *message)
+{
+    if (front_connections_cut (front->connections, message->client->fd, message->client->generation))
+        front->stats.slow_cut++;
 }
 
 static void send_message (struct front *front, const struct front_message *message)
 {
     const struct front_client *client = message->client;
+    struct front_unsent *unsent = front_connections_unsent (front->connections, client->fd, client->generation);
+    uint64_t bytes = message_bytes (message);
+    if (unsent != NULL && front_connections_is_cut (front->connections, client->fd)) {
+        front->stats.gone += message->count;
+        return;
+    }
+    if (unsent != NULL && too_slow (front, unsent, message->count, bytes)) {
+        cut_slow (front, message);
+        return;
+    }
     enum status status = send_frame (front, bytes_of (client->identity, client->identity_len), true);
     if (status == STATUS_RESOURCE_EXHAUSTED) {
-        if (front_connections_cut (front->connections, client->fd, client->generation))
-            front->stats.slow_cut++;
+        cut_slow (front, message);
         return;
     }
     if (status == STATUS_OK)
-        status = send_replies (front, message);
+        status = send_replies (front, message, unsent, bytes);
     if (status == STATUS_OK)
         front->stats.replies += message->count;
     else

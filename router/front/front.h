@@ -13,6 +13,8 @@
  *   3. A connection that reads its replies too slowly is cut off, never waited for.
  *   4. A connection that sends more than unfinished_bytes_max without completing a message is cut off.
  *   5. Replies to one connection leave in the order of front_reply.
+ *   6. Connections are served in turn call by call, however many calls their messages hold; one that has more waiting than its
+ *      bounds is cut off (front_inbox.h).
  */
 #ifndef MAITRED_ROUTER_FRONT_FRONT_H
 #define MAITRED_ROUTER_FRONT_FRONT_H
@@ -37,7 +39,10 @@ struct front_options {
     uint32_t connections_max;      /* 0: 4096 */
     uint32_t frame_bytes_max;      /* 0: 1 MiB */
     uint32_t send_queue_max;       /* replies waiting for one connection; 0: 4096 */
-    uint32_t receive_queue_max;    /* requests waiting of one connection; 0: 1024 */
+    uint64_t send_bytes_max;       /* of them, beside the first message; 0: 64 MiB */
+    uint32_t receive_queue_max;    /* messages of one connection that ZeroMQ keeps; 0: 256 */
+    uint32_t waiting_calls_max;    /* taken from ZeroMQ, and waiting for their connection's turn; 0: 16384 */
+    uint64_t waiting_bytes_max;    /* of one connection; 0: 64 MiB. All together: four times that */
     uint64_t unfinished_bytes_max; /* 0: 16 MiB */
     /* CURVE when not NULL, 32 bytes each; struct zap must run and know the domain "client". */
     const uint8_t *public_key, *secret_key;
@@ -67,6 +72,7 @@ struct front_stats {
     uint64_t slow_cut;        /* connections cut because they did not read */
     uint64_t unfinished_cut;  /* invariant 4 */
     uint64_t connections_cut; /* invariant 2 */
+    uint64_t waiting_cut;     /* invariant 6 */
     uint32_t connections;
 };
 
@@ -90,7 +96,7 @@ bool front_watch (struct front *front);
 /* Once in 100 ms or so: finds connections that break invariant 4. */
 void front_tick (struct front *front);
 
-/* The next request. NOT_FOUND: there is none now. INVALID_ARGUMENT: one message was taken and dealt with (answered or
+/* The next request. NOT_FOUND: there is none now. INVALID_ARGUMENT: one call was taken and dealt with (answered or
  * dropped): go on. */
 WARN_UNUSED enum status front_receive (struct front *front, struct front_request *request);
 

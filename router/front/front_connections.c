@@ -11,8 +11,10 @@
 struct connection {
     uint32_t generation;
     bool connected;
-    bool progressed;         /* since the last sweep */
-    uint64_t bytes_received; /* as of the last sweep that saw progress */
+    bool cut;
+    bool progressed;             /* since the last sweep */
+    uint64_t bytes_received;     /* as of the last sweep that saw progress */
+    struct front_unsent *unsent; /* from the first reply on */
 };
 
 struct front_connections {
@@ -34,6 +36,10 @@ struct front_connections *front_connections_new (uint16_t port)
 
 void front_connections_destroy (struct front_connections **self_p)
 {
+    if (*self_p == NULL)
+        return;
+    for (int fd = 0; fd <= (*self_p)->fd_max; fd++)
+        front_unsent_release (&(*self_p)->slots[fd].unsent);
     free (*self_p);
     *self_p = NULL;
 }
@@ -50,7 +56,9 @@ void front_connections_accepted (struct front_connections *self, int fd)
     struct connection *slot = &self->slots[fd];
     if (!slot->connected)
         self->count++;
+    front_unsent_release (&slot->unsent);
     slot->connected = true;
+    slot->cut = false;
     slot->progressed = false;
     slot->bytes_received = 0;
     slot->generation++;
@@ -62,7 +70,8 @@ void front_connections_ended (struct front_connections *self, int fd)
 {
     if (!in_range (fd) || !self->slots[fd].connected)
         return;
-    self->slots[fd].connected = false;
+    self->slots[fd].connected = self->slots[fd].cut = false;
+    front_unsent_release (&self->slots[fd].unsent);
     maitre_assert (self->count > 0);
     self->count--;
 }
@@ -101,7 +110,23 @@ bool front_connections_cut (struct front_connections *self, int fd, uint32_t gen
 {
     if (generation == 0 || front_connections_generation (self, fd) != generation || !is_own (self, fd))
         return false;
+    self->slots[fd].cut = true;
     return shutdown (fd, SHUT_RDWR) == 0;
+}
+
+bool front_connections_is_cut (const struct front_connections *self, int fd)
+{
+    return in_range (fd) && self->slots[fd].cut;
+}
+
+struct front_unsent *front_connections_unsent (struct front_connections *self, int fd, uint32_t generation)
+{
+    if (generation == 0 || front_connections_generation (self, fd) != generation)
+        return NULL;
+    struct connection *slot = &self->slots[fd];
+    if (slot->unsent == NULL)
+        slot->unsent = front_unsent_new ();
+    return slot->unsent;
 }
 
 static uint64_t bytes_received (int fd)

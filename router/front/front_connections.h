@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "router/front/front_unsent.h"
+
 #define FRONT_DESCRIPTORS_MAX 65536
 
 struct front_connections;
@@ -35,6 +37,12 @@ void front_connections_progress (struct front_connections *connections, int fd);
 
 /* Closes the connection if `generation` is still the present one. True when it was shut down. */
 bool front_connections_cut (struct front_connections *connections, int fd, uint32_t generation);
+
+/* True from then on until its end is reported: what ZeroMQ still has of it is worth nothing. */
+bool front_connections_is_cut (const struct front_connections *connections, int fd);
+
+/* What ZeroMQ holds of replies to the connection. NULL: not known to be connected, or no memory. */
+struct front_unsent *front_connections_unsent (struct front_connections *connections, int fd, uint32_t generation);
 
 /* Cuts every connection that received more than bytes_max since it last completed a message; returns how many. Looks at
  * all connections: call it a few times a second. */

@@ -55,7 +55,8 @@ static inline enum status next (struct front *front, struct front_request *reque
 {
     enum status status = STATUS_NOT_FOUND;
     for (int i = 0; i < 10 && status == STATUS_NOT_FOUND; i++) {
-        if (!readable (front_socket (front), WAIT_MS))
+        if (i > 0 &&
+            !readable (front_socket (front), WAIT_MS)) /* what waits in the front is no matter of the socket's */
             return STATUS_NOT_FOUND;
         front_watch (front);
         status = front_receive (front, request);

@@ -127,11 +127,68 @@ static void test_front_many__a_message_of_too_many_calls_or_half_of_one_is_refus
     front_destroy (&front);
 }
 
+static void test_front_many__replies_that_wait_are_counted_one_by_one (void **state)
+{
+    (void) state;
+    enum { BODY = 32 * 1024, BOUND = 64 };
+    struct front *front = open_front ((struct front_options){.send_queue_max = BOUND});
+    zsock_t *client = zsock_new (ZMQ_DEALER);
+    zsock_set_linger (client, 0);
+    zsock_set_rcvhwm (client, 1);
+    zsock_set_rcvbuf (client, 4096);
+    zmq_connect (zsock_resolve (client), front_endpoint (front));
+    send_many (client, 1, 1, false);
+    struct front_request request;
+    assert_int_equal (next (front, &request), STATUS_OK);
+    uint8_t *body = calloc (1, BODY);
+    struct reply_header header = {.protocol = 1, .call = 1};
+    struct front_stats stats = {0};
+    uint64_t given = 0;
+    while (stats.slow_cut == 0 && given < 1000000) {
+        for (int i = 0; i < FRONT_CALLS_MAX; i++, given++)
+            assert_int_equal (front_reply (front, &request.client, &header, bytes_of (body, BODY)), STATUS_OK);
+        front_flush (front);
+        front_stats (front, &stats);
+    }
+    assert_int_equal (stats.slow_cut, 1);
+    /* By messages it would be BOUND messages of 8 replies (256 KiB) and more; the kernel's buffers hold some megabytes. */
+    assert_true (given < 16 * 1024 * 1024 / BODY + BOUND);
+    free (body);
+    zsock_destroy (&client);
+    front_destroy (&front);
+}
+
+static void test_front_many__who_sends_more_than_its_turns_take_is_cut_off (void **state)
+{
+    (void) state;
+    struct front *front = open_front ((struct front_options){.waiting_calls_max = 100});
+    zsock_t *hostile = dial (front, ZMQ_DEALER), *other = dial (front, ZMQ_DEALER);
+    struct front_request request;
+    struct front_stats stats = {0};
+    for (uint64_t i = 0; i < 200; i++)
+        send_many (hostile, 32 * i, 32, false);
+    for (int i = 0; i < 10000 && stats.waiting_cut == 0; i++) {
+        (void) !next (front, &request);
+        front_stats (front, &stats);
+    }
+    assert_int_equal (stats.waiting_cut, 1);
+    assert_true (stats.requests < 200 * 32);
+    send_call (other, 1000000, "x");
+    do
+        assert_true (next (front, &request) != STATUS_NOT_FOUND);
+    while (request.header.call != 1000000);
+    zsock_destroy (&hostile);
+    zsock_destroy (&other);
+    front_destroy (&front);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_front_many__several_calls_in_a_message_are_answered_in_one),
         cmocka_unit_test (test_front_many__a_message_of_too_many_calls_or_half_of_one_is_refused_from_there),
+        cmocka_unit_test (test_front_many__replies_that_wait_are_counted_one_by_one),
+        cmocka_unit_test (test_front_many__who_sends_more_than_its_turns_take_is_cut_off),
     };
     safe_socket_prepare ();
     return cmocka_run_group_tests (tests, NULL, NULL);
