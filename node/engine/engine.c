@@ -120,10 +120,7 @@ static bool open_store (struct engine *engine, struct engine_error *error)
     if (status != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "%s", why.text);
     failpoint_pass (FAILPOINT_START_FOLDER);
-    const char *reason;
-    if (store_suspect (engine->store, &reason))
-        event_log (EVENT_LOG_WARN, "this folder is suspect: its replicas vote again once leaders have filled them",
-            event_log_text ("why", reason));
+    engine_tell_suspect (engine);
     return true;
 }
 

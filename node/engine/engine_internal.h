@@ -511,6 +511,7 @@ void engine_import_end (struct engine *engine, struct replica *replica); /* noth
 
 /* engine_recover.c */
 bool engine_recover (struct engine *engine, struct engine_error *error);
+void engine_tell_suspect (struct engine *engine); /* one event, where the folder is */
 void engine_replicas_close (struct engine *engine);
 void engine_state_failed (struct engine *engine); /* the next start mends the state database */
 void engine_state_mended (struct engine *engine);

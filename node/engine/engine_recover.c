@@ -435,6 +435,14 @@ static uint64_t next_incarnation (uint64_t last)
     return wall_ms > last && wall_ms < INCARNATION_WALL_MAX ? wall_ms : last + 1;
 }
 
+void engine_tell_suspect (struct engine *engine)
+{
+    const char *reason;
+    if (store_suspect (engine->store, &reason))
+        event_log (EVENT_LOG_WARN, "this folder is suspect: its replicas vote again once leaders have filled them",
+            event_log_text ("why", reason));
+}
+
 bool engine_recover (struct engine *engine, struct engine_error *error)
 {
     bool pinned;
@@ -447,7 +455,10 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     maitre_assert (recovery.found != NULL && engine->replicas != NULL);
     struct store_recovery visitor = {.argument = &recovery, .replica = note_replica, .entry = note_entry};
     struct store_error why;
+    bool suspected = store_suspect (engine->store, NULL);
     enum status status = store_log_recover (engine->store, &visitor, &why);
+    if (!suspected) /* found while the log was read: it ends before its last turn known to be synced */
+        engine_tell_suspect (engine);
     failpoint_pass (FAILPOINT_START_LOG_AFTER);
     bool fine = status == STATUS_OK;
     if (!fine)

@@ -145,7 +145,7 @@ struct child_setup {
 pid_t nemesis_spawn (const struct child_setup *setup);
 /* Exit code, 128 + signal, or -1: still running after timeout_ms (it then goes on). */
 int nemesis_wait (pid_t pid, uint64_t timeout_ms);
-/* Spawns and waits; kills what takes longer. -1: it could not be started or took too long. */
+/* Spawns and waits; kills what takes longer. -1: it could not be started, took too long, or the run was interrupted. */
 int nemesis_program (const struct child_setup *setup, uint64_t timeout_ms);
 
 /* ---- nemesis_space.c: the network */

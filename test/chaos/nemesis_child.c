@@ -84,7 +84,11 @@ int nemesis_program (const struct child_setup *setup, uint64_t timeout_ms)
     pid_t pid = nemesis_spawn (setup);
     if (pid == 0)
         return -1;
-    int code = nemesis_wait (pid, timeout_ms);
+    uint64_t end_ms = nemesis_now_ms () + timeout_ms;
+    int code;
+    do
+        code = nemesis_wait (pid, 100);
+    while (code < 0 && nemesis_now_ms () < end_ms && !nemesis_interrupted);
     if (code < 0) {
         kill (pid, SIGKILL);
         nemesis_wait (pid, 5000);

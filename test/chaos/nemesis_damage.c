@@ -44,8 +44,9 @@ static struct {
 static int find_one (const char *path, const struct stat *status, int type, struct FTW *walk)
 {
     const char *name = path + walk->base;
-    /* RocksDB's diary, and locks: nobody reads them. */
-    bool read = strncmp (name, "LOG", 3) != 0 && strncmp (name, "LOCK", 4) != 0 && strncmp (name, "OPTIONS", 7) != 0;
+    /* RocksDB's diary, locks, and what was set aside: nobody reads them. */
+    bool read = strstr (path, "/damaged-") == NULL && strncmp (name, "LOG", 3) != 0 && strncmp (name, "LOCK", 4) != 0 &&
+                strncmp (name, "OPTIONS", 7) != 0;
     if (type == FTW_F && status->st_size > 0 && read && found.count < FILES_MAX && strlen (path) < NEMESIS_PATH)
         memcpy (found.paths[found.count++], path, strlen (path) + 1);
     return 0;
@@ -108,12 +109,14 @@ uint64_t nemesis_bitflip_on (struct nemesis *run)
     found.count = 0;
     nftw (data, find_one, 32, FTW_PHYS);
     qsort (found.paths, found.count, sizeof found.paths[0], by_name);
-    const char *path = found.count == 0 ? data : found.paths[nemesis_draw (run, found.count)];
-    uint32_t wanted = 1 + nemesis_draw (run, 4), done = 0;
-    while (done < wanted && flip_one (run, path))
-        done++;
-    nemesis_note (run, "begin", FAMILY_BITFLIP, "node %u is down, %u bits of %s are turned", flip_node, done,
-        path + strlen (run->cluster) + 1);
+    for (uint32_t files = 1 + nemesis_draw (run, 3); files > 0 && found.count > 0; files--) {
+        const char *path = found.paths[nemesis_draw (run, found.count)];
+        uint32_t wanted = 1 + nemesis_draw (run, 4), done = 0;
+        while (done < wanted && flip_one (run, path))
+            done++;
+        nemesis_note (run, "begin", FAMILY_BITFLIP, "node %u is down, %u bits of %s are turned", flip_node, done,
+            path + strlen (run->cluster) + 1);
+    }
     nemesis_node_start (run, flip_node);
     return nemesis_between (run, 2000, 6000);
 }
@@ -154,6 +157,16 @@ const char *nemesis_power_unable (struct nemesis *run)
     return NULL;
 }
 
+/* How often each node's folder was taken back: the journal goes with it, and the next life begins a new one. */
+static uint32_t cuts[NEMESIS_NODES_MAX + 1];
+
+static bool has_journal (const char *data)
+{
+    char path[NEMESIS_PATH + 32];
+    snprintf (path, sizeof path, "%s.power/journal", data);
+    return access (path, F_OK) == 0;
+}
+
 uint64_t nemesis_power_on (struct nemesis *run)
 {
     char program[NEMESIS_PATH], data[NEMESIS_PATH], seed[32], log[NEMESIS_PATH];
@@ -176,7 +189,11 @@ uint64_t nemesis_power_on (struct nemesis *run)
         snprintf (seed, sizeof seed, "%u", nemesis_draw (run, 1000000000));
         const char *const argv[] = {program, nemesis_data_of (run, node, data) ? data : "", "--seed", seed, NULL};
         struct child_setup setup = {.argv = argv, .space = -1, .out = log, .err = log};
-        if (nemesis_program (&setup, 60000) != 0)
+        if (cuts[node] > 0 && !has_journal (data))
+            continue; /* it was started after the last power loss and has not come as far as to open a file */
+        if (nemesis_program (&setup, 60000) == 0)
+            cuts[node]++;
+        else if (!nemesis_interrupted)
             nemesis_broken (run, "power_cut %s failed: see %s", data, log);
     }
     nemesis_note (run, "begin", FAMILY_POWER, "power loss of all nodes");

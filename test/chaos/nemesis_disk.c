@@ -128,8 +128,7 @@ static bool move_data (struct nemesis *run, uint32_t node)
     snprintf (from, sizeof from, "data = data-%u\n", node);
     snprintf (to, sizeof to, "data = disk-%u/data-%u\n", node, node);
     return nemesis_configure (run, node, from, to) &&
-           nemesis_configure (
-               run, node, "metrics\n", "limits\n    disk_free_min_mib = " DISK_FREE_MIN_TEXT "\nmetrics\n");
+           nemesis_configure (run, node, "limits\n", "limits\n    disk_free_min_mib = " DISK_FREE_MIN_TEXT "\n");
 }
 
 static bool open_disk (struct nemesis *run, uint32_t node)

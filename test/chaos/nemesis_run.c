@@ -23,11 +23,23 @@ struct actor {
     uint64_t next_ms;
 };
 
+/* State reaches the disk, is read back and read through within the run, not only every 30 s and every hour. */
+static bool configure (struct nemesis *run, uint32_t node, uint64_t flush_ms)
+{
+    char limits[160];
+    snprintf (limits, sizeof limits,
+        "limits\n    flush_ms = %llu\n    scrub_ms = 2000\n    scrub_mib_per_s = 16\nmetrics\n",
+        (unsigned long long) flush_ms);
+    return run->options.families == 0 || nemesis_configure (run, node, "metrics\n", limits);
+}
+
 bool nemesis_up (struct nemesis *run)
 {
-    bool small = (run->options.families >> FAMILY_DISKFULL & 1) != 0;
-    if (!nemesis_cluster_create (run) || !nemesis_network_open (run) || (small && !nemesis_disks_open (run)) ||
-        !nemesis_network_start (run))
+    bool small = (run->options.families >> FAMILY_DISKFULL & 1) != 0, fine = nemesis_cluster_create (run);
+    uint64_t flush_ms = run->options.families != 0 ? nemesis_log_between (run, 200, 10000) : 0;
+    for (uint32_t node = 1; fine && node <= run->options.nodes; node++)
+        fine = configure (run, node, flush_ms);
+    if (!fine || !nemesis_network_open (run) || (small && !nemesis_disks_open (run)) || !nemesis_network_start (run))
         return false;
     for (uint32_t node = 1; node <= run->options.nodes; node++)
         /* Every change of a leader is in the logs: that is what one looks for in them afterwards. */
