@@ -5,7 +5,6 @@ load helpers
 setup_file() {
   export SHIM=$BIN/test/support/preload_faults.so
   [ -e "$SHIM" ] || skip "the shim that makes disks fail was not built"
-  ldd "$BIN/maitred" | grep -q 'asan\|tsan' && skip "the sanitizer must be the first library"
   cluster_new 3
   OFFER=$(new_offer "$(new_provider)")
   RULES=$BATS_FILE_TMPDIR/rules
