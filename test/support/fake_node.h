@@ -19,6 +19,7 @@
 #include "schemas/runtime/placement_hash.h"
 
 #define FAKE_NODES_MAX 4
+#define FAKE_FRAMES_MAX 67 /* the identity, 32 calls, and two too many */
 
 struct fake_node;
 
@@ -51,11 +52,15 @@ struct fake_node {
     uint32_t leader;                         /* node number that leads every shard, 0: unknown */
     uint32_t shard_count;                    /* of the ring */
     char curve_public[41], curve_secret[41]; /* "" without CURVE */
+    bool many;                               /* says that it takes several calls in one message */
     void *context, *socket;
     pthread_t thread;
     _Atomic bool stop;
-    _Atomic uint32_t requests;         /* all but cluster.Ring */
-    _Atomic uint32_t bad_requests;     /* not two frames, or a header that does not decode */
+    _Atomic uint32_t requests; /* all but cluster.Ring */
+    _Atomic uint32_t
+        bad_requests;          /* half a call, or a header that does not decode; several calls where many is not said */
+    _Atomic uint32_t messages; /* of requests but cluster.Ring */
+    _Atomic uint32_t calls_most;       /* in one of them */
     _Alignas(8) uint8_t storage[4096]; /* for values that a script makes */
 };
 
@@ -87,6 +92,7 @@ static inline void fake_node_reply (
     size_t header_len = 0, body_len = 0;
     answer->header.protocol = 1;
     answer->header.call = request->header.call;
+    answer->header.has_many = answer->header.many = node->many && request->header.has_many && request->header.many;
     bool fine =
         body != NULL &&
         codec_encode (&reply_header_type, &answer->header, header, sizeof header, &header_len) == STATUS_OK &&
@@ -97,13 +103,16 @@ static inline void fake_node_reply (
     }
     int frames = answer->frames != 0 ? answer->frames : 2;
     if (answer->stray_frame) {
-        zmq_msg_t copy;
-        zmq_msg_init (&copy);
-        zmq_msg_copy (&copy, identity);
-        zmq_msg_send (&copy, node->socket, ZMQ_SNDMORE);
+        zmq_msg_t stray;
+        zmq_msg_init (&stray);
+        zmq_msg_copy (&stray, identity);
+        zmq_msg_send (&stray, node->socket, ZMQ_SNDMORE);
         zmq_send (node->socket, "stray", 5, 0);
     }
-    zmq_msg_send (identity, node->socket, ZMQ_SNDMORE);
+    zmq_msg_t copy;
+    zmq_msg_init (&copy);
+    zmq_msg_copy (&copy, identity);
+    zmq_msg_send (&copy, node->socket, ZMQ_SNDMORE);
     for (int i = 0; i < frames; i++) {
         const void *data = i == 0 ? header : answer->body.len > 0 ? answer->body.data : body;
         size_t len = i == 0 ? header_len : answer->body.len > 0 ? answer->body.len : body_len;
@@ -148,19 +157,24 @@ static inline void *fake_node_run (void *argument)
 {
     struct fake_node *node = argument;
     while (!node->stop) {
-        zmq_msg_t frames[4];
+        zmq_msg_t frames[FAKE_FRAMES_MAX];
         int count = 0;
         zmq_pollitem_t item = {.socket = node->socket, .events = ZMQ_POLLIN};
         if (zmq_poll (&item, 1, 10) <= 0)
             continue;
-        for (bool more = true; more && count < 4; count++) {
+        for (bool more = true; more && count < FAKE_FRAMES_MAX; count++) {
             zmq_msg_init (&frames[count]);
             more = zmq_msg_recv (&frames[count], node->socket, 0) >= 0 && zmq_msg_more (&frames[count]);
         }
-        if (count == 3)
-            fake_node_serve (node, &frames[0], &frames[1], &frames[2]);
-        else
+        uint32_t calls = (uint32_t) (count - 1) / 2, before = node->requests;
+        if (count % 2 == 0 || calls == 0 || calls > (node->many ? 32u : 1u))
             node->bad_requests++;
+        else
+            for (uint32_t i = 0; i < calls; i++)
+                fake_node_serve (node, &frames[0], &frames[1 + 2 * i], &frames[2 + 2 * i]);
+        node->messages += node->requests > before;
+        if (calls > node->calls_most)
+            node->calls_most = calls;
         for (int i = 0; i < count; i++)
             zmq_msg_close (&frames[i]);
     }

@@ -4,8 +4,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "node/transport/transport.h"
 #include "node/transport/transport_outbox.h"
@@ -237,6 +241,49 @@ static void test_transport__garbage_is_refused (void **state)
     transport_destroy (&two);
 }
 
+/* A port where every handshake fails: whoever connects is sent no greeting and shut out. */
+static int listen_somewhere (char endpoint[64])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true (fd >= 0 && bind (fd, (struct sockaddr *) &address, len) == 0 && listen (fd, 16) == 0);
+    assert_int_equal (getsockname (fd, (struct sockaddr *) &address, &len), 0);
+    snprintf (endpoint, 64, "tcp://127.0.0.1:%u", ntohs (address.sin_port));
+    return fd;
+}
+
+/* The engine waits for an edge: what transport_next_event leaves in a monitor when it says "nothing" is not heard of again. */
+static void test_transport__handshakes_that_fail_do_not_hide_what_follows (void **state)
+{
+    (void) state;
+    enum { FAILURES = 30 };
+    struct transport *one = open_node (1, 7, NULL);
+    char endpoint[64];
+    int listener = listen_somewhere (endpoint);
+    struct transport_peer peer = {.node = 2, .peer_endpoint = endpoint, .gossip_endpoint = endpoint};
+    assert_int_equal (transport_add_peer (one, &peer), STATUS_OK);
+    for (int i = 0; i < FAILURES; i++) { /* nobody reads the monitor meanwhile */
+        int fd = accept (listener, NULL, NULL);
+        assert_true (fd >= 0);
+        close (fd);
+    }
+    /* Nothing changes any more: the listener takes no further connection, and keeps those in its queue. */
+    zmq_pollitem_t items[3];
+    assert_int_equal (transport_poll_items (one, items, 3), 3);
+    assert_true (zmq_poll (&items[2], 1, WAIT_MS) == 1);
+    struct transport_event event;
+    int reads = 0;
+    do {
+        assert_false (transport_next_event (one, &event));
+        reads++;
+    } while (zmq_poll (&items[2], 1, 0) == 1);
+    /* One, and another for an event that came meanwhile: not a read for each two of the failures. */
+    assert_true (reads <= 3);
+    close (listener);
+    transport_destroy (&one);
+}
+
 static void test_transport__curve_binds_a_frame_to_its_node (void **state)
 {
     (void) state;
@@ -415,6 +462,7 @@ int main (void)
         cmocka_unit_test (test_transport__a_dead_peer_is_an_event_and_forgets_what_waits),
         cmocka_unit_test (test_transport__another_cluster_is_refused),
         cmocka_unit_test (test_transport__garbage_is_refused),
+        cmocka_unit_test (test_transport__handshakes_that_fail_do_not_hide_what_follows),
         cmocka_unit_test (test_transport__curve_binds_a_frame_to_its_node),
         cmocka_unit_test (test_transport__gossip_has_its_own_way),
         cmocka_unit_test (test_transport__bulk_arrives_beside_the_rest),
