@@ -96,6 +96,8 @@ enum status store_open (
     const char *dir, const struct store_options *options, struct store **out, bool *created, struct store_error *error)
 {
     struct store *store = calloc (1, sizeof *store);
+    struct store_error unasked;
+    error = error != NULL ? error : &unasked;
     error->text[0] = '\0';
     if (store == NULL)
         return store_fail (error, STATUS_INTERNAL, "out of memory");
