@@ -54,6 +54,11 @@ int cli_methods (struct cli *cli);
 int cli_node (struct cli *cli); /* node_replace.c: what of `maitre node` is more than one call */
 int cli_node_replace (struct cli *cli);
 int cli_node_verify (struct cli *cli); /* node_verify.c */
+/* Becomes maitred, the one beside this program or where MAITRED_PROGRAM says: what needs the database is its work.
+ * words[0] is set here. Returns an exit code only when that failed. */
+int cli_run_maitred (char *words[]);
+int cli_snapshot (struct cli *cli); /* snapshot.c */
+int cli_snapshot_save (struct cli *cli);
 
 /* ---- cli_output.c */
 
@@ -77,6 +82,11 @@ struct maitre *cli_client (const struct cli *cli, uint32_t outstanding_max, int 
  * given one or made from the routing hash. */
 enum maitre_status cli_start (struct maitre *client, uint32_t method_number, const void *request,
     const struct maitre_call_options *options, maitre_reply_fn *answer, void *user) WARN_UNUSED;
+
+/* One call, waited for; *value is the decoded reply, in memory that the caller frees (NULL on failure, which
+ * maitre_error tells). The request encodes to 256 bytes at most. */
+enum maitre_status cli_ask (struct maitre *client, uint32_t method_number, const void *request,
+    const struct maitre_call_options *options, void **value) WARN_UNUSED;
 
 /* ---- cli_options.c */
 

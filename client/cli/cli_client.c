@@ -54,3 +54,37 @@ enum maitre_status cli_start (struct maitre *client, uint32_t method_number, con
         free (room);
     return status;
 }
+
+enum maitre_status cli_ask (struct maitre *client, uint32_t method_number, const void *request,
+    const struct maitre_call_options *options, void **value)
+{
+    const struct method *method = method_by_number (method_number);
+    struct maitre_reply *reply = NULL;
+    uint8_t body[256];
+    size_t len = 0;
+    *value = NULL;
+    enum maitre_status status = (enum maitre_status) codec_encode (method->request, request, body, sizeof body, &len);
+    if (status == MAITRE_OK)
+        status = maitre_call (client, method->name, (struct maitre_bytes){body, len}, options, &reply);
+    if (status == MAITRE_OK) {
+        const struct codec_type *type = method->reply;
+        size_t size = reply->body.len + type->size + (size_t) type->arena_max + 64;
+        uint8_t *memory = malloc (size), *copy = memory != NULL ? memory + type->size : NULL;
+        struct arena arena;
+        status = memory != NULL ? MAITRE_OK : MAITRE_RESOURCE_EXHAUSTED;
+        if (memory != NULL) {
+            if (reply->body.len > 0)
+                memcpy (copy, reply->body.data, reply->body.len);
+            size_t used = (type->size + reply->body.len + 7) / 8 * 8;
+            arena_init (&arena, memory + used, size - used);
+            if (codec_decode (type, bytes_of (copy, reply->body.len), CODEC_LENIENT, &arena, memory, NULL) != STATUS_OK)
+                status = MAITRE_INTERNAL;
+        }
+        if (status == MAITRE_OK)
+            *value = memory;
+        else
+            free (memory);
+    }
+    maitre_reply_destroy (&reply);
+    return status;
+}

@@ -20,6 +20,7 @@ static const struct cli_command commands[] = {
     {"call", "any method with a JSON request; the outcome of an earlier call", cli_call},
     {"cluster", "status, members, where a key lives, moving a leader", run_group},
     {"node", "is one node serving, checking a data folder, replacing a lost one", cli_node},
+    {"snapshot", "back the cluster up while it runs, check a backup, make a new cluster from one", cli_snapshot},
     {"methods", "every method that call takes", cli_methods},
     {"bench", "measure a running cluster", cli_bench},
     {"replay", "send recorded bookings or orders", cli_replay},

@@ -38,11 +38,22 @@ static int find_maitred (char path[PATH_MAX])
     }
     if (access (path, X_OK) != 0)
         return cli_complain (CLI_FAILED,
-            "%s is not there or cannot be run: verify is done by the node's own program; run this on the node's "
-            "machine, "
-            "or name it with MAITRED_PROGRAM",
+            "%s is not there or cannot be run: the node's own program does this; run it on a node's machine, or name "
+            "it with "
+            "MAITRED_PROGRAM",
             path);
     return CLI_OK;
+}
+
+int cli_run_maitred (char *words[])
+{
+    char path[PATH_MAX];
+    int code = find_maitred (path);
+    if (code != CLI_OK)
+        return code;
+    words[0] = path;
+    execv (path, words);
+    return cli_complain (CLI_FAILED, "%s cannot be run: %s", path, strerror (errno));
 }
 
 int cli_node_verify (struct cli *cli)
@@ -53,12 +64,7 @@ int cli_node_verify (struct cli *cli)
     }
     if (cli->argc != 2 || cli->argv[1][0] == '-')
         return cli_complain (CLI_USAGE, "name one data folder; see maitre node verify --help");
-    char path[PATH_MAX];
-    int code = find_maitred (path);
-    if (code != CLI_OK)
-        return code;
-    char *arguments[] = {
-        path, (char *) (uintptr_t) "verify", cli->argv[1], cli->json ? (char *) (uintptr_t) "--json" : NULL, NULL};
-    execv (path, arguments);
-    return cli_complain (CLI_FAILED, "%s cannot be run: %s", path, strerror (errno));
+    char *words[] = {
+        NULL, (char *) (uintptr_t) "verify", cli->argv[1], cli->json ? (char *) (uintptr_t) "--json" : NULL, NULL};
+    return cli_run_maitred (words);
 }

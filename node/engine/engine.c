@@ -281,6 +281,7 @@ void engine_close (struct engine **self_p)
     engine_flusher_stop (engine);
     engine_writer_stop (engine);
     engine_calls_close (engine);
+    engine_backups_close (engine);
     engine_replicas_close (engine);
     gossip_destroy (&engine->gossip);
     gossip_effects_destroy (&engine->gossip_effects);

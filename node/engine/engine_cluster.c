@@ -328,6 +328,11 @@ bool engine_cluster_answer (struct engine *engine, struct call *call, struct byt
     case METHOD_NUMBER_CLUSTER_INJECT_FAULT:
         engine_faults_answer (engine, call, request);
         return true;
+    case METHOD_NUMBER_CLUSTER_SNAPSHOT_OPEN:
+    case METHOD_NUMBER_CLUSTER_SNAPSHOT_READ:
+    case METHOD_NUMBER_CLUSTER_SNAPSHOT_CLOSE:
+        engine_backup_answer (engine, call, request);
+        return true;
     default:
         return false;
     }

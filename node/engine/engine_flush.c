@@ -171,7 +171,8 @@ static void choose (struct engine *engine)
         bool due = engine->now_ms >= replica->flushed_ms + engine->config.limits.flush_ms;
         bool changed = table_dirty_bytes (replica->table) > 0;
         bool swept = replica->swept == engine->flush_sweep;
-        if ((due && changed) || (!swept && changed) || oldest ||
+        bool wanted = replica->wanted > replica->written;
+        if (wanted || (due && changed) || (!swept && changed) || oldest ||
             shard_log_bytes (replica->core, replica->written) > LOG_BYTES_HOT)
             begin (engine, replica, &status);
     }

@@ -137,6 +137,7 @@ struct replica {
     bool dead;                    /* its core met the damage itself: it is not stepped any more */
     uint64_t damaged_ms;          /* when that was found */
     uint64_t transfer_call;       /* token of the call that asked to hand the leadership over, 0: none */
+    uint64_t wanted;              /* index that somebody waits for to be written back */
 };
 
 /* ---- work of other threads */
@@ -215,6 +216,25 @@ struct hashers {
     int event_fd;
 };
 
+/* ---- images given away for backups (engine_backup.c) */
+
+#define BACKUPS_MAX 4
+
+struct backup {
+    enum { BACKUP_FREE = 0, BACKUP_ASKING, BACKUP_WRITING, BACKUP_OPEN } state;
+    uint32_t shard;
+    struct id save;
+    uint64_t call; /* token of the one that waits for it: ASKING, WRITING */
+    uint64_t goal; /* index that it must hold at least: WRITING */
+    uint64_t index, term;
+    void *snapshot; /* OPEN, as the fields below */
+    uint8_t *piece; /* the last one read */
+    size_t piece_len;
+    uint64_t pieces; /* read so far */
+    bool last;       /* of them, the last */
+    uint64_t used_ms;
+};
+
 /* ---- the engine */
 
 struct engine_counters {
@@ -222,7 +242,7 @@ struct engine_counters {
     uint64_t forwarded_out, forwarded_in, replayed, maybe_applied, reads, writes;
     uint64_t turns, batches, batch_us, leader_changes, frames_impostor, wrong_shard, invalid;
     uint64_t flushes, flush_bytes, compactions, evicted_bytes, loops;
-    uint64_t scrub_passes, damages, quarantines;
+    uint64_t scrub_passes, damages, quarantines, backup_bytes;
 };
 
 struct peer_state {
@@ -246,7 +266,8 @@ struct placement_state {
     bool asking;   /* the leader of shard 0, in a call of this node's own */
     uint64_t asked_ms;
     uint32_t asked_count, ask_node;
-    bool telling; /* the system shard: a folder, or phases */
+    uint64_t foreign_ms; /* when it was last said that the others are not of this cluster */
+    bool telling;        /* the system shard: a folder, or phases */
     uint64_t told_ms;
 };
 
@@ -318,6 +339,7 @@ struct engine {
     struct store_batch **flush_batches;
     size_t flush_batches_count;
 
+    struct backup backups[BACKUPS_MAX];
     struct peer_state peers[ENGINE_NODES_MAX + 1];
     struct placement_state placement;
     uint64_t now_ms, now_us, wall_median_ms, wall_base_ms, wall_checked_ms;
@@ -421,6 +443,12 @@ void engine_cluster_leader_changed (struct engine *engine, struct replica *repli
 /* engine_faults.c: cluster.InjectFault */
 void engine_faults_answer (struct engine *engine, struct call *call, const struct inject_fault_request *request);
 
+/* engine_backup.c: cluster.SnapshotOpen, SnapshotRead, SnapshotClose */
+void engine_backup_answer (struct engine *engine, struct call *call, const void *request);
+void engine_backup_confirmed (struct engine *engine, struct call *call); /* the shard answered its read */
+void engine_backups_step (struct engine *engine);                        /* once a turn */
+void engine_backups_close (struct engine *engine);
+
 /* engine_shards.c: turn ends and their effects */
 struct replica *engine_replica (struct engine *engine, uint32_t shard);
 void engine_step (struct engine *engine, struct replica *replica, struct shard_event *event);
@@ -438,6 +466,10 @@ void engine_peers_judge (struct engine *engine); /* the record of replaced nodes
 /* engine_placement.c */
 bool engine_placement_load (struct engine *engine, struct engine_error *error);
 void engine_placement_close (struct engine *engine);
+/* Puts the record in force over the map of the written configuration. */
+void engine_placement_overlay (struct engine *engine);
+/* Writes files/map, with engine->page. INTERNAL: the disk refuses. */
+WARN_UNUSED enum status engine_placement_save (struct engine *engine, const struct placement *record, bool founded);
 /* After a record gave this node new replicas: makes them, empty, and drops its old ones. False: error tells. */
 bool engine_placement_found (struct engine *engine, const struct engine_held *held, struct engine_error *error);
 void engine_placement_take (struct engine *engine, struct bytes record);
@@ -513,6 +545,9 @@ void engine_import_end (struct engine *engine, struct replica *replica); /* noth
 bool engine_recover (struct engine *engine, struct engine_error *error);
 void engine_tell_suspect (struct engine *engine); /* one event, where the folder is */
 void engine_replicas_close (struct engine *engine);
+/* The map of the written configuration alone, and the members that a shard's group is founded with by the map. */
+bool engine_map_build (struct engine *engine, struct engine_error *error);
+void engine_first_configuration (const struct engine *engine, uint32_t shard, struct raft_configuration *members);
 void engine_state_failed (struct engine *engine); /* the next start mends the state database */
 void engine_state_mended (struct engine *engine);
 /* The next start goes on above it, and above what was kept before: gossip and replicas that start over both count. */

@@ -142,6 +142,7 @@ static void turn (struct engine *engine)
     engine_fanouts_pump (engine);
     engine_calls_expire (engine);
     engine_flush_step (engine);
+    engine_backups_step (engine);
     slow_tick (engine);
     engine_shards_end_turn (engine);
     engine_calls_moved (engine);

@@ -75,6 +75,7 @@ static void add_turns (struct page *page, const struct engine *engine)
     metric (page, "batch_us_total", "counter", "Microseconds from handing a batch over to its sync.", c->batch_us);
     metric (page, "flushes_total", "counter", "Write-backs of the state.", c->flushes);
     metric (page, "flush_bytes_total", "counter", "Bytes written back.", c->flush_bytes);
+    metric (page, "backup_bytes_total", "counter", "Bytes of shards' images given away for backups.", c->backup_bytes);
     metric (page, "log_cuts_total", "counter", "Cuts of a replica's log.", c->compactions);
     metric (page, "evicted_bytes_total", "counter", "State dropped from memory.", c->evicted_bytes);
     metric (page, "state_bytes", "gauge", "State in memory.", engine->budget.used_bytes);

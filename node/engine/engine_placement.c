@@ -10,6 +10,7 @@
 
 #define MAP_FILE "map"
 #define ASK_MS 1000
+#define FOREIGN_MS 10000
 #define ASK_SOON_MS 100 /* while somebody has heard of a newer one */
 #define MEMORY_BYTES (PLACEMENT_FILE_ENCODED_MAX + 64 + PLACEMENT_FILE_ARENA_MAX + 64)
 
@@ -53,15 +54,25 @@ static void use (struct engine *engine, const struct placement *record)
     engine->placement.half = !engine->placement.half;
 }
 
-/* What the record changes of the first placements: replica ids of replaced nodes. */
-static void overlay (struct engine *engine)
+/* The id that the record gives to a replica: that of a replaced node, or, in a cluster made from a backup, one that nobody had
+ * before. 0: as the written configuration has it. */
+static uint64_t given_replica (
+    const struct engine *engine, const struct placement *record, uint32_t node, uint32_t shard, uint32_t position)
+{
+    uint64_t id = placement_replica (record, node, shard);
+    return id == 0 && record->has_origin ? record->origin + (uint64_t) shard * engine->config.replication + position
+                                         : id;
+}
+
+/* What the record changes of the first placements. */
+void engine_placement_overlay (struct engine *engine)
 {
     const struct placement *record = &engine->placement.record;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         const struct route_shard *route = route_map_shard (&engine->map, shard);
         struct route_replica replicas[ROUTE_REPLICAS_MAX];
         for (uint32_t i = 0; i < route->replicas_count; i++) {
-            uint64_t id = placement_replica (record, route->replicas[i].node, shard);
+            uint64_t id = given_replica (engine, record, route->replicas[i].node, shard, i);
             replicas[i] = route->replicas[i];
             replicas[i].replica = id != 0 ? id : replicas[i].replica;
         }
@@ -113,11 +124,11 @@ bool engine_placement_load (struct engine *engine, struct engine_error *error)
     use (engine, &file.placement);
     engine->placement.founded = file.founded;
     engine->placement.on_disk = true;
-    overlay (engine);
+    engine_placement_overlay (engine);
     return engine_shape_placed (engine, error);
 }
 
-static enum status save (struct engine *engine, const struct placement *record, bool founded)
+enum status engine_placement_save (struct engine *engine, const struct placement *record, bool founded)
 {
     struct placement_file file = {.founded = founded, .placement = *record};
     size_t len;
@@ -169,7 +180,7 @@ bool engine_placement_found (struct engine *engine, const struct engine_held *he
         status = store_turn_commit (turn, &why);
     store_turn_destroy (&turn);
     if (status == STATUS_OK)
-        status = save (engine, &placement->record, true);
+        status = engine_placement_save (engine, &placement->record, true);
     if (status != STATUS_OK)
         return engine_fail (
             error, ENGINE_EXIT_RESOURCES, "%s: the new replicas cannot be written: %s", engine->config.data, why.text);
@@ -184,10 +195,13 @@ bool engine_placement_found (struct engine *engine, const struct engine_held *he
 static bool moves_own (const struct engine *engine, const struct placement *record)
 {
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
-        uint64_t own = engine_own_replica (engine, shard),
-                 wanted = placement_replica (record, engine->config.node, shard);
-        if (own != 0 && wanted != 0 && own != wanted)
-            return true;
+        const struct route_shard *route = route_map_shard (&engine->map, shard);
+        for (uint32_t i = 0; i < route->replicas_count; i++) {
+            uint64_t own = route->replicas[i].replica;
+            uint64_t given = given_replica (engine, record, engine->config.node, shard, i);
+            if (route->replicas[i].node == engine->config.node && given != 0 && own != given)
+                return true;
+        }
     }
     return false;
 }
@@ -200,6 +214,23 @@ static bool is_ours (const struct engine *engine, const struct placement *record
     return verdict == PLACEMENT_FOLDER_UNSAID || verdict == PLACEMENT_FOLDER_OWNER;
 }
 
+/* A node that was made from a backup is of that cluster alone. The system shard that others speak for is then another one, and
+ * to go by its record would be to give this one's replicas up. */
+static bool is_foreign (struct engine *engine, const struct placement *record)
+{
+    struct placement_state *placement = &engine->placement;
+    const struct placement *own = &placement->record;
+    if (!own->has_origin || (record->has_origin && record->origin == own->origin))
+        return false;
+    if (placement->foreign_ms != 0 && engine->now_ms < placement->foreign_ms + FOREIGN_MS)
+        return true;
+    placement->foreign_ms = engine->now_ms;
+    event_log (EVENT_LOG_ERROR,
+        "the other nodes were made from another backup than this one, or from none: stop them all, and restore every "
+        "node from the same backup");
+    return true;
+}
+
 void engine_placement_take (struct engine *engine, struct bytes bytes)
 {
     struct placement_state *placement = &engine->placement;
@@ -209,7 +240,7 @@ void engine_placement_take (struct engine *engine, struct bytes bytes)
         event_log (EVENT_LOG_ERROR, "the record of replaced nodes cannot be read: it is left alone; update this node");
         return;
     }
-    if (record.epoch < placement->record.epoch || !is_ours (engine, &record))
+    if (is_foreign (engine, &record) || record.epoch < placement->record.epoch || !is_ours (engine, &record))
         return;
     bool newer = record.epoch > placement->record.epoch;
     if (!newer) {
@@ -218,7 +249,8 @@ void engine_placement_take (struct engine *engine, struct bytes bytes)
     }
     bool again = moves_own (engine, &record);
     struct engine_error error;
-    if (save (engine, &record, placement->founded && !again) != STATUS_OK || !engine_shape_placed (engine, &error))
+    if (engine_placement_save (engine, &record, placement->founded && !again) != STATUS_OK ||
+        !engine_shape_placed (engine, &error))
         engine_halt (engine, "the map of replicas cannot be written: check the disk");
     placement->on_disk = true;
     use (engine, &record);
@@ -229,7 +261,7 @@ void engine_placement_take (struct engine *engine, struct bytes bytes)
         engine->exit = ENGINE_EXIT_AGAIN;
         return;
     }
-    overlay (engine);
+    engine_placement_overlay (engine);
     engine_peers_judge (engine);
     gossip_set_ring_epoch (engine->gossip, record.epoch);
 }

@@ -42,7 +42,7 @@ static struct id ring_point (const struct engine *engine, uint32_t node)
     return id;
 }
 
-static bool build_map (struct engine *engine, struct engine_error *error)
+bool engine_map_build (struct engine *engine, struct engine_error *error)
 {
     const struct cluster_nodes *nodes = &engine->config.nodes;
     struct ring_member members[CLUSTER_NODES_MAX];
@@ -70,7 +70,7 @@ static bool build_map (struct engine *engine, struct engine_error *error)
     return true;
 }
 
-static void first_configuration (const struct engine *engine, uint32_t shard, struct raft_configuration *members)
+void engine_first_configuration (const struct engine *engine, uint32_t shard, struct raft_configuration *members)
 {
     const struct route_shard *route = route_map_shard (&engine->map, shard);
     *members = (struct raft_configuration){0};
@@ -96,7 +96,7 @@ static bool found_replicas (struct engine *engine, struct engine_error *error)
         if (replica == 0)
             continue;
         struct raft_configuration members;
-        first_configuration (engine, shard, &members);
+        engine_first_configuration (engine, shard, &members);
         size_t len = raft_configuration_encode (&members, config);
         status = store_turn_compact (turn, shard, replica, 0, 0, bytes_of (config, len));
     }
@@ -178,7 +178,8 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
     struct store_error why = {.text = "out of memory"};
     struct raft_configuration members;
     uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
-    first_configuration (engine, row->shard, &members); /* as when it was founded; what came later comes with the log */
+    engine_first_configuration (
+        engine, row->shard, &members); /* as when it was founded; what came later comes with the log */
     size_t len = raft_configuration_encode (&members, config);
     struct store_turn *turn = store_turn_new (engine->store);
     uint32_t generation = 0;
@@ -446,7 +447,7 @@ void engine_tell_suspect (struct engine *engine)
 bool engine_recover (struct engine *engine, struct engine_error *error)
 {
     bool pinned;
-    if (!build_map (engine, error) || !engine_shape_check (engine, &pinned, error) ||
+    if (!engine_map_build (engine, error) || !engine_shape_check (engine, &pinned, error) ||
         !engine_placement_load (engine, error))
         return false;
     uint32_t count = engine->config.shards + 1;
@@ -489,7 +490,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
                 continue;
             struct raft_configuration members;
             uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
-            first_configuration (engine, shard, &members);
+            engine_first_configuration (engine, shard, &members);
             size_t len = raft_configuration_encode (&members, config);
             struct store_replica row = {.shard = shard, .replica = replica, .config = bytes_of (config, len)};
             note_replica (&recovery, &row);

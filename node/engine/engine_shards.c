@@ -204,7 +204,10 @@ static void carry_out_replies (struct engine *engine, const struct shard_effects
             .leader_node = from->leader_node,
             .body = from->reply.body,
         };
-        engine_call_answer (engine, call, &answer);
+        if (call->method->number == METHOD_NUMBER_CLUSTER_SNAPSHOT_OPEN && answer.status == STATUS_OK)
+            engine_backup_confirmed (engine, call);
+        else
+            engine_call_answer (engine, call, &answer);
     }
     for (size_t i = 0; i < effects->jobs_count; i++)
         engine_hashers_add (engine, &effects->jobs[i]);

@@ -32,6 +32,8 @@ bool placement_valid (const struct placement *record, uint32_t shard_count)
         if (!ascends || !below)
             return false;
     }
+    if (record->has_origin && record->origin >= record->next_replica)
+        return false;
     if (!record->has_running)
         return true;
     const struct placed_node *row = placement_node (record, record->running.node);

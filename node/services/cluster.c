@@ -114,3 +114,24 @@ bool services_placement (struct state *state, struct bytes *record)
     struct key key = key_table (TABLE_PLACEMENT);
     return state_get (state, key_of (&key), record);
 }
+
+bool services_placement_load (struct state *state, uint32_t shard_count, struct arena *arena, struct placement *record)
+{
+    struct bytes stored;
+    *record = placement_none ();
+    if (!services_placement (state, &stored))
+        return !state_failed (state);
+    return codec_decode (&placement_type, stored, CODEC_STRICT, arena, record, NULL) == STATUS_OK &&
+           placement_valid (record, shard_count);
+}
+
+void services_placement_put (struct state *state, const struct placement *record)
+{
+    uint8_t bytes[256]; /* without nodes and moves */
+    size_t len;
+    struct key key = key_table (TABLE_PLACEMENT);
+    maitre_assert (record->nodes_count == 0 && !record->has_running);
+    enum status status = codec_encode (&placement_type, record, bytes, sizeof bytes, &len);
+    maitre_assert (status == STATUS_OK);
+    state_put (state, key_of (&key), bytes_of (bytes, len));
+}

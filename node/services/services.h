@@ -25,7 +25,8 @@
 #include "schemas/runtime/ids.h"
 #include "schemas/runtime/status.h"
 
-struct method; /* schemas/generated/methods.h */
+struct method;    /* schemas/generated/methods.h */
+struct placement; /* schemas/generated/placement.h */
 
 /* Who calls, as the entry node verified it. kind and roles as in schemas/auth.cddl. */
 struct principal {
@@ -124,6 +125,10 @@ uint64_t services_log_time (struct state *state);
 /* The stored record of replaced nodes (schemas/placement.cddl), borrowed as state_get does; false: nothing was ever replaced.
  * The system shard's. */
 bool services_placement (struct state *state, struct bytes *record);
+/* The same, for a backup: read into the arena, placement_none when nothing was ever replaced; false when it is damaged. */
+bool services_placement_load (struct state *state, uint32_t shard_count, struct arena *arena, struct placement *record);
+/* Puts another one in its place, where a new cluster is made from a backup: no command does this. */
+void services_placement_put (struct state *state, const struct placement *record);
 
 /* Recounts every counter, usage and index from the reservations and orders. Returns false and writes what differs
  * (NUL-terminated, cut at size) on drift. Slow: for tests, the simulator and cluster.Reconcile. */

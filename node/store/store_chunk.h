@@ -1,4 +1,4 @@
-/* Chunks of an exported snapshot: their layout is in store_state.h. Room: node/store, private, pure. */
+/* Chunks of an exported snapshot: their layout is in store_state.h. Room: node/store, pure; read by node/backup as well. */
 #ifndef MAITRED_NODE_STORE_STORE_CHUNK_H
 #define MAITRED_NODE_STORE_STORE_CHUNK_H
 

@@ -125,6 +125,15 @@ const struct method methods[METHOD_COUNT] = {
     {.name = "cluster.NoteMoves", .number = 136, .class = METHOD_SYSTEM_WRITE,
      .request = &note_moves_request_type, .reply = &note_moves_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.SnapshotOpen", .number = 137, .class = METHOD_LOCAL,
+     .request = &snapshot_open_request_type, .reply = &snapshot_open_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.SnapshotRead", .number = 138, .class = METHOD_LOCAL,
+     .request = &snapshot_read_request_type, .reply = &snapshot_read_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
+    {.name = "cluster.SnapshotClose", .number = 139, .class = METHOD_LOCAL,
+     .request = &snapshot_close_request_type, .reply = &snapshot_close_reply_type,
+     .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
     {.name = "cluster.InjectFault", .number = 140, .class = METHOD_LOCAL,
      .request = &inject_fault_request_type, .reply = &inject_fault_reply_type,
      .route = ROUTE_NONE, .route_path = "", .route_steps_count = 0},
@@ -159,22 +168,25 @@ static const uint16_t by_name[METHOD_COUNT] = {
     10, /* catalog.PutProvider */
     12, /* catalog.SetOfferState */
     39, /* cluster.BindFolder */
-    41, /* cluster.InjectFault */
+    44, /* cluster.InjectFault */
     33, /* cluster.Members */
     40, /* cluster.NoteMoves */
     38, /* cluster.Placement */
     37, /* cluster.ReplaceNode */
     34, /* cluster.Ring */
+    43, /* cluster.SnapshotClose */
+    41, /* cluster.SnapshotOpen */
+    42, /* cluster.SnapshotRead */
     32, /* cluster.Status */
     36, /* cluster.TransferLeader */
     35, /* cluster.Where */
-    42, /* health.Check */
+    45, /* health.Check */
     28, /* order.Advance */
     29, /* order.Get */
     30, /* order.List */
     27, /* order.Place */
     26, /* order.Quote */
-    43, /* reflect.Schema */
+    46, /* reflect.Schema */
     22, /* reserve.Cancel */
     20, /* reserve.Confirm */
     19, /* reserve.Create */
@@ -227,9 +239,12 @@ static const uint16_t by_number[METHOD_NUMBER_MAX + 1] = {
     [134] = 39,
     [135] = 40,
     [136] = 41,
-    [140] = 42,
-    [144] = 43,
-    [145] = 44,
+    [137] = 42,
+    [138] = 43,
+    [139] = 44,
+    [140] = 45,
+    [144] = 46,
+    [145] = 47,
 };
 
 const struct method *method_by_name (struct bytes name)

@@ -4,6 +4,7 @@
 
 #include "schemas/runtime/method.h"
 #include "schemas/generated/auth.h"
+#include "schemas/generated/backup.h"
 #include "schemas/generated/catalog.h"
 #include "schemas/generated/cluster.h"
 #include "schemas/generated/order.h"
@@ -52,6 +53,9 @@ enum method_number {
     METHOD_NUMBER_CLUSTER_PLACEMENT = 134,
     METHOD_NUMBER_CLUSTER_BIND_FOLDER = 135,
     METHOD_NUMBER_CLUSTER_NOTE_MOVES = 136,
+    METHOD_NUMBER_CLUSTER_SNAPSHOT_OPEN = 137,
+    METHOD_NUMBER_CLUSTER_SNAPSHOT_READ = 138,
+    METHOD_NUMBER_CLUSTER_SNAPSHOT_CLOSE = 139,
     METHOD_NUMBER_CLUSTER_INJECT_FAULT = 140,
     METHOD_NUMBER_HEALTH_CHECK = 144,
     METHOD_NUMBER_REFLECT_SCHEMA = 145,
@@ -60,7 +64,7 @@ enum method_number {
 #define METHOD_NUMBER_MAX 145
 
 /* Every method, ascending numbers. */
-#define METHOD_COUNT 44
+#define METHOD_COUNT 47
 extern const struct method methods[METHOD_COUNT];
 
 /* The method of that name ("reserve.Create", exact case), or NULL. */

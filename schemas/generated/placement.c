@@ -93,11 +93,16 @@ static const struct codec_field placement_fields[] = {
      .offset = offsetof (struct placement, running), .element_size = sizeof (struct replacement),
      .optional = true, .has_offset = offsetof (struct placement, has_running),
      .type = &replacement_type},
+    {.name = "origin", .key = 5, .kind = CODEC_UINT,
+     .expected = "must be an unsigned integer",
+     .offset = offsetof (struct placement, origin), .element_size = sizeof (uint64_t),
+     .optional = true, .has_offset = offsetof (struct placement, has_origin),
+     .min = UINT64_C (1), .max = UINT64_C (18446744073709551615)},
 };
 const struct codec_type placement_type = {
     .name = "placement",
     .fields = placement_fields,
-    .field_count = 4,
+    .field_count = 5,
     .size = sizeof (struct placement),
     .depth = 2,
     .required = UINT64_C (0x7),

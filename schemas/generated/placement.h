@@ -46,9 +46,11 @@ struct placement {
     size_t nodes_count;
     bool has_running;
     struct replacement running;
+    bool has_origin;
+    uint64_t origin; /* where the ids of the first placement begin, if not at 1: in a cluster made */
 };
 #define PLACEMENT_NODES_COUNT_MAX 256
-#define PLACEMENT_ENCODED_MAX 47928
+#define PLACEMENT_ENCODED_MAX 47938
 #define PLACEMENT_ARENA_MAX (UINT64_C (0) \
     + 256 * sizeof (struct placed_node) + ARENA_ALIGNMENT \
     + 256 * PLACED_NODE_ARENA_MAX)
@@ -59,7 +61,7 @@ struct placement_file {
     bool founded; /* this node's replicas by it were made: one that is missing now is lost */
     struct placement placement;
 };
-#define PLACEMENT_FILE_ENCODED_MAX 47932
+#define PLACEMENT_FILE_ENCODED_MAX 47942
 #define PLACEMENT_FILE_ARENA_MAX (UINT64_C (0) \
     + 1 * PLACEMENT_ARENA_MAX)
 extern const struct codec_type placement_file_type;
@@ -142,7 +144,7 @@ extern const struct codec_type placement_request_type;
 struct placement_reply {
     struct placement placement;
 };
-#define PLACEMENT_REPLY_ENCODED_MAX 47930
+#define PLACEMENT_REPLY_ENCODED_MAX 47940
 #define PLACEMENT_REPLY_ARENA_MAX (UINT64_C (0) \
     + 1 * PLACEMENT_ARENA_MAX)
 extern const struct codec_type placement_reply_type;

@@ -2,6 +2,7 @@
 #include "schemas/generated/schema_text.h"
 
 #include "schemas/generated/auth.h"
+#include "schemas/generated/backup.h"
 #include "schemas/generated/catalog.h"
 #include "schemas/generated/cluster.h"
 #include "schemas/generated/common.h"
@@ -163,6 +164,63 @@ const char schema_text[] =
     "method-auth-refresh = [ \"auth.Refresh\", 23, refresh-request, login-reply, \"write\", \"login:login\" ]\n"
     "method-auth-revoke = [ \"auth.Revoke\", 24, revoke-sessions-request, revoke-sessions-reply, \"write\", \"login:login\" ]\n"
     "method-auth-change-password = [ \"auth.ChangePassword\", 25, change-password-request, change-password-reply, \"write\", \"login:login\" ]\n"
+    "; ---- backup.cddl\n"
+    "; Backups: an image of each shard at one index, read from the node that leads it, and the manifest that names them.\n"
+    "; The bytes of an image are the store's chunks (node/store/store_state.h), each behind its length (32 bits, big-endian).\n"
+    "\n"
+    "; One transfer is named by who saves and the shard. Opened again under the same name it begins anew.\n"
+    "snapshot-open-request = {\n"
+    "  &(save: 1) => bstr .size 16,                 ; made by the client for one save\n"
+    "  &(shard: 2) => 0..4096,\n"
+    "}\n"
+    "snapshot-open-reply = {\n"
+    "  &(cluster: 1) => bstr .size 16,\n"
+    "  &(shard_count: 2) => 1..4096,\n"
+    "  &(index: 3) => uint,                         ; everything applied up to here, and nothing later\n"
+    "  &(term: 4) => uint,\n"
+    "  &(log_time_ms: 5) => time-ms,                ; not before that of the image\n"
+    "  &(version: 6) => tstr .size (0..40),\n"
+    "}\n"
+    "snapshot-read-request = {\n"
+    "  &(save: 1) => bstr .size 16,\n"
+    "  &(shard: 2) => 0..4096,\n"
+    "  &(piece: 3) => uint,                         ; from 0, in order; the last one may be asked for again\n"
+    "}\n"
+    "snapshot-read-reply = {\n"
+    "  &(index: 1) => uint,                         ; of the image, so that two cannot be mixed up\n"
+    "  &(last: 2) => bool,\n"
+    "  &(data: 3) => bstr .size (0..131072),\n"
+    "}\n"
+    "snapshot-close-request = {\n"
+    "  &(save: 1) => bstr .size 16,\n"
+    "  &(shard: 2) => 0..4096,\n"
+    "}\n"
+    "snapshot-close-reply = {\n"
+    "}\n"
+    "\n"
+    "; The file MANIFEST of a backup: \"MAITRE-BACKUP 1\" and a newline, this map, and BLAKE2b-256 of all in front of it.\n"
+    "backup-manifest = {\n"
+    "  &(cluster: 1) => bstr .size 16,              ; that was saved\n"
+    "  &(shard_count: 2) => 1..4096,\n"
+    "  &(nodes: 3) => 1..256,                       ; of that cluster\n"
+    "  &(begun_ms: 4) => time-ms,                   ; by the clock of who saved: all that was acknowledged before is in it\n"
+    "  &(ended_ms: 5) => time-ms,\n"
+    "  &(version: 6) => tstr .size (0..40),         ; of the nodes\n"
+    "  &(images: 7) => [1*4097 backup-image],       ; of shard 0, 1, ... in order\n"
+    "}\n"
+    "backup-image = {\n"
+    "  &(shard: 1) => 0..4096,                      ; in the file shard-NNNN\n"
+    "  &(index: 2) => uint,\n"
+    "  &(term: 3) => uint,\n"
+    "  &(log_time_ms: 4) => time-ms,\n"
+    "  &(bytes: 5) => uint,\n"
+    "  &(digest: 6) => bstr .size 32,               ; BLAKE2b-256 of the file\n"
+    "  &(node: 7) => 1..65535,                      ; that it was read from\n"
+    "}\n"
+    "\n"
+    "method-cluster-snapshot-open = [ \"cluster.SnapshotOpen\", 137, snapshot-open-request, snapshot-open-reply, \"local\", \"none\" ]\n"
+    "method-cluster-snapshot-read = [ \"cluster.SnapshotRead\", 138, snapshot-read-request, snapshot-read-reply, \"local\", \"none\" ]\n"
+    "method-cluster-snapshot-close = [ \"cluster.SnapshotClose\", 139, snapshot-close-request, snapshot-close-reply, \"local\", \"none\" ]\n"
     "; ---- catalog.cddl\n"
     "; Providers, offers, capacities.\n"
     "\n"
@@ -764,6 +822,8 @@ const char schema_text[] =
     "  &(next_replica: 2) => raft-replica,          ; every id from here on is unused\n"
     "  &(nodes: 3) => [0*256 placed-node],          ; those that were ever replaced, ascending\n"
     "  ? &(running: 4) => replacement,\n"
+    "  ? &(origin: 5) => raft-replica,              ; where the ids of the first placement begin, if not at 1: in a cluster made\n"
+    "                                               ; from a backup, by which backup and cluster (node/engine/engine_restore.c)\n"
     "}\n"
     "\n"
     "; files/map of a data folder: the last committed placement that this node has heard of.\n"
@@ -1047,6 +1107,8 @@ const struct codec_type *const codec_types[] = {
     &avail_list_free_request_type,
     &avail_query_type,
     &avail_row_type,
+    &backup_image_type,
+    &backup_manifest_type,
     &bind_folder_reply_type,
     &bind_folder_request_type,
     &catalog_get_reply_type,
@@ -1152,7 +1214,13 @@ const struct codec_type *const codec_types[] = {
     &set_role_request_type,
     &snapshot_ack_type,
     &snapshot_chunk_type,
+    &snapshot_close_reply_type,
+    &snapshot_close_request_type,
     &snapshot_member_type,
+    &snapshot_open_reply_type,
+    &snapshot_open_request_type,
+    &snapshot_read_reply_type,
+    &snapshot_read_request_type,
     &status_reply_type,
     &status_request_type,
     &token_claims_type,
@@ -1164,7 +1232,7 @@ const struct codec_type *const codec_types[] = {
     &who_reply_type,
     &who_request_type,
 };
-const size_t codec_types_count = 127;
+const size_t codec_types_count = 135;
 
 const struct codec_type *codec_type_by_name (struct bytes name)
 {

@@ -8,6 +8,7 @@
 
 #include "node/engine/daemon/allow_faults.h"
 #include "node/engine/daemon/create_cluster.h"
+#include "node/engine/daemon/snapshot.h"
 #include "node/engine/daemon/verify.h"
 #include "node/engine/engine.h"
 #include "node/failpoint/failpoint.h"
@@ -32,6 +33,7 @@ static void usage (FILE *out)
         "       maitred --check-config FILE     read the configuration and the files it names, then stop\n"
         "       maitred create-cluster --help   make the files of a new cluster\n"
         "       maitred verify DIR              check the data folder of a stopped node\n"
+        "       maitred snapshot --help         check a backup, make a new cluster from one\n"
         "       maitred --failpoints            list what tests can make fail\n"
         "       maitred --version | --help\n"
         "\n"
@@ -164,6 +166,8 @@ int main (int argc, char **argv)
         return create_cluster (argc - 1, argv + 1);
     if (argc > 1 && strcmp (argv[1], "verify") == 0)
         return verify_folder (argc - 1, argv + 1);
+    if (argc > 1 && strcmp (argv[1], "snapshot") == 0)
+        return snapshot (argc - 1, argv + 1);
     const char *config = NULL;
     bool check_only = false;
     int choice;
