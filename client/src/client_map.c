@@ -8,6 +8,7 @@
 #define MAP_RETRY_US 1000000  /* after the ring could not be had */
 #define MAP_REFRESH_US 200000 /* at most so often on news of a newer epoch */
 #define MAP_DEADLINE_MS 2000
+#define DOUBTED_EVERY 8 /* failures of a call: then a doubted node is asked rather than the one that just refused */
 
 uint32_t client_map_shard (const struct maitre *client, const struct call *call)
 {
@@ -56,23 +57,26 @@ struct client_node *client_map_choose (struct maitre *client, const struct call 
         if (leader != avoid && client->nodes[leader].up && !client->nodes[leader].doubted)
             return &client->nodes[leader];
     }
-    /* In turn; rather a doubted node than the one that just failed, rather that one than none. */
-    struct client_node *second = NULL, *third = NULL;
+    /* In turn. Who just failed is better than a doubted one if it answered at all: a doubted one costs an attempt's time, most
+     * likely. But not for ever: what it was asked, or its answer, may have been lost. */
+    bool try_doubted = call->failures % DOUBTED_EVERY == DOUBTED_EVERY - 1;
+    struct client_node *last = NULL, *doubted = NULL;
     for (uint32_t i = 0; i < client->node_count; i++) {
         uint32_t at = (client->next_node + i) % client->node_count;
         struct client_node *node = &client->nodes[at];
         if (!node->up)
             continue;
         if (at == avoid) {
-            third = node;
+            last = node;
         } else if (node->doubted) {
-            second = second != NULL ? second : node;
+            doubted = doubted != NULL ? doubted : node;
         } else {
             client->next_node = (at + 1) % client->node_count;
             return node;
         }
     }
-    return second != NULL ? second : third;
+    bool answered = last != NULL && !last->doubted;
+    return doubted == NULL || (answered && !try_doubted) ? last : doubted;
 }
 
 static bool number_taken (const struct maitre *client, uint32_t number)

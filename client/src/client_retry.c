@@ -142,8 +142,10 @@ void client_retry_refused (struct maitre *client, struct call *call, const struc
     uint32_t leader = header->has_leader ? client_map_endpoint (client, header->leader) : UINT32_MAX;
     call->avoid_last = true;
     call->failures++;
-    if (leader != UINT32_MAX && leader + 1 != call->node && client->nodes[leader].up && call->pinned == 0 &&
+    /* It may be the one that answered: it has become the leader while it waited for another one. */
+    if (leader != UINT32_MAX && client->nodes[leader].up && call->pinned == 0 &&
         call->redirects++ < CLIENT_REDIRECTS_MAX) {
+        call->avoid_last = leader + 1 != call->node;
         client_retry_send (client, call, now_us);
         return;
     }

@@ -82,7 +82,7 @@ uint64_t engine_remaining_ms (const struct engine *engine, const struct call *ca
 
 static const char *client_endpoint (const struct engine *engine, uint32_t node)
 {
-    if (node == 0 || node == engine->config.node || node > engine->config.nodes.node_count)
+    if (node == 0 || node > engine->config.nodes.node_count)
         return NULL;
     return engine->config.nodes.nodes[node - 1].client_endpoint;
 }

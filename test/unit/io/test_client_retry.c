@@ -161,14 +161,105 @@ static void test_client_retry__pauses_end_when_the_shard_has_a_leader (void **st
     fake_node_stop (&node);
 }
 
-/* ---- silence, and outcomes that are not known */
-
 static void script_silent (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
 {
     (void) node;
     (void) request;
     answer->silent = true;
 }
+
+/* A node that waited for a leader, and then became it, names itself: the call goes there again, at once. */
+static void script_leads_now (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    fake_node_friendly (node, request, answer);
+    if (request->number > 1)
+        return;
+    script_unavailable (node, request, answer);
+    answer->type = NULL;
+    answer->header.retry_after_ms = 20000;
+    answer->header.has_leader = true;
+    answer->header.leader = bytes_text (node->endpoint);
+}
+
+static void test_client_retry__who_has_become_the_leader_is_asked_again_at_once (void **state)
+{
+    (void) state;
+    struct fake_node node = {0};
+    assert_true (fake_node_start (&node, script_leads_now, NULL));
+    struct maitre *client = client_of (&node, NULL, NULL);
+    wait_connected (client, 1);
+    uint64_t started = now_ms ();
+    assert_int_equal (book (client, NULL), MAITRE_OK);
+    assert_true (now_ms () - started < 18000); /* the pause would take 20 s */
+    maitre_destroy (&client);
+    fake_node_stop (&node);
+    assert_int_equal (node.requests, 2);
+}
+
+static void script_refuses_four_times (
+    struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    fake_node_friendly (node, request, answer);
+    if (request->number > 4)
+        return;
+    script_unavailable (node, request, answer);
+    answer->type = NULL;
+}
+
+static void test_client_retry__who_refuses_is_asked_rather_than_who_is_silent (void **state)
+{
+    (void) state;
+    struct fake_node dead = {0}, waits = {0};
+    struct maitre_options options;
+    maitre_options_init (&options);
+    options.attempt_ms = 3000;
+    options.deadline_ms = 60000;
+    assert_true (fake_node_start (&dead, script_silent, NULL));
+    assert_true (fake_node_start (&waits, script_refuses_four_times, NULL));
+    struct maitre *client = client_of (&dead, &waits, &options);
+    wait_connected (client, 2);
+    assert_int_equal (book (client, NULL), MAITRE_OK);
+    maitre_destroy (&client);
+    fake_node_stop (&dead);
+    fake_node_stop (&waits);
+    assert_int_equal (dead.requests, 1); /* each more would have cost an attempt's time, which doubles */
+    assert_int_equal (waits.requests, 5);
+}
+
+static void script_always_refuses (
+    struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    script_unavailable (node, request, answer);
+}
+
+/* Silent once, and nothing tells that it would answer now: it must be found all the same. */
+static void script_deaf_once (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    if (request->number == 1)
+        answer->silent = true;
+    else
+        fake_node_friendly (node, request, answer);
+}
+
+static void test_client_retry__who_was_silent_is_asked_again_in_the_end (void **state)
+{
+    (void) state;
+    struct fake_node deaf = {0}, useless = {0};
+    struct maitre_options options;
+    maitre_options_init (&options);
+    options.attempt_ms = 1000;
+    options.deadline_ms = 60000;
+    assert_true (fake_node_start (&deaf, script_deaf_once, NULL));
+    assert_true (fake_node_start (&useless, script_always_refuses, NULL));
+    struct maitre *client = client_of (&deaf, &useless, &options);
+    wait_connected (client, 2);
+    assert_int_equal (book (client, NULL), MAITRE_OK);
+    maitre_destroy (&client);
+    fake_node_stop (&deaf);
+    fake_node_stop (&useless);
+}
+
+/* ---- silence, and outcomes that are not known */
 
 static void test_client_retry__a_silent_write_may_have_been_applied (void **state)
 {
@@ -292,6 +383,9 @@ int main (void)
         cmocka_unit_test (test_client_retry__attempts_max_ends_a_call_early),
         cmocka_unit_test (test_client_retry__slow_down_is_for_the_caller),
         cmocka_unit_test (test_client_retry__pauses_end_when_the_shard_has_a_leader),
+        cmocka_unit_test (test_client_retry__who_has_become_the_leader_is_asked_again_at_once),
+        cmocka_unit_test (test_client_retry__who_refuses_is_asked_rather_than_who_is_silent),
+        cmocka_unit_test (test_client_retry__who_was_silent_is_asked_again_in_the_end),
         cmocka_unit_test (test_client_retry__a_silent_write_may_have_been_applied),
         cmocka_unit_test (test_client_retry__an_unknown_outcome_is_asked_for_until_it_is_known),
         cmocka_unit_test (test_client_retry__an_unknown_refresh_is_repeated_under_its_id),
