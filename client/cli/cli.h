@@ -29,7 +29,7 @@ enum cli_exit {
 struct cli {
     bool json;
     bool help;
-    const char *cluster_file, *endpoints, *token;
+    const char *cluster_file, *cluster_key, *endpoints, *token;
     uint32_t timeout_ms; /* 0: the library's default */
     uint32_t node;       /* 0: any */
     bool has_request_id;
@@ -59,6 +59,12 @@ int cli_node_verify (struct cli *cli); /* node_verify.c */
 int cli_run_maitred (char *words[]);
 int cli_snapshot (struct cli *cli); /* snapshot.c */
 int cli_snapshot_save (struct cli *cli);
+
+/* ---- cli_signature.c */
+
+/* Checks the signature of a client file by the cluster key in key_file, or when that is NULL by cluster.public beside it; without
+ * either there is nothing to check by. CLI_USAGE after a complaint. */
+int cli_signature_check (const char *cluster_file, const char *key_file);
 
 /* ---- cli_output.c */
 

@@ -4,11 +4,30 @@
 
 #include "client/cli/cli.h"
 
+static const char *from_environment (const char *value, const char *name)
+{
+    const char *text = value != NULL ? value : getenv (name);
+    return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+/* The client file that the library will take, if it takes one. */
+static int check_file (const struct cli *cli)
+{
+    if (cli->cluster_file == NULL && cli->endpoints != NULL)
+        return CLI_OK;
+    const char *file = from_environment (cli->cluster_file, "MAITRE_CLUSTER");
+    return file == NULL ? CLI_OK
+                        : cli_signature_check (file, from_environment (cli->cluster_key, "MAITRE_CLUSTER_KEY"));
+}
+
 struct maitre *cli_client (const struct cli *cli, uint32_t outstanding_max, int *exit_code)
 {
     struct maitre_options options;
     struct maitre_error error;
     struct maitre *client = NULL;
+    *exit_code = check_file (cli);
+    if (*exit_code != CLI_OK)
+        return NULL;
     maitre_options_init (&options);
     options.cluster_file = cli->cluster_file;
     options.endpoints = cli->endpoints;

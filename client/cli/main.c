@@ -47,6 +47,8 @@ static void print_usage (FILE *out)
         fprintf (out, "  %-9s %s\n", commands[i].name, commands[i].summary);
     fputs ("\nOptions of every command\n"
            "  --cluster FILE      the cluster's client file (MAITRE_CLUSTER)\n"
+           "  --cluster-key FILE  checks that file's signature (MAITRE_CLUSTER_KEY; else cluster.public beside it, if "
+           "there)\n"
            "  --endpoints LIST    tcp://host:port,... instead of a file, without encryption (MAITRE_ENDPOINTS)\n"
            "  --token TOKEN       an access token or API key (MAITRE_TOKEN)\n"
            "  --token-file FILE   the same, from the first line of a file\n"
@@ -83,6 +85,7 @@ static int take_options (struct cli *cli)
     cli->json = cli_take_flag (cli, "--json");
     cli->help = cli_take_flag (cli, "--help");
     cli->cluster_file = cli_take (cli, "--cluster", &bad);
+    cli->cluster_key = cli_take (cli, "--cluster-key", &bad);
     cli->endpoints = cli_take (cli, "--endpoints", &bad);
     cli->token = cli_take (cli, "--token", &bad);
     const char *token_file = cli_take (cli, "--token-file", &bad);

@@ -7,8 +7,8 @@
  *   signature <hex>
  *
  * Unknown lines of a known version are an error: a key that is silently not used would be worse. The signature is not
- * checked here (that takes the cluster's key, which whoever could forge the file could forge as well): the file is
- * trusted like a private key, and `maitred` checks it where the cluster key is at hand.
+ * checked here (that takes libsodium, and the cluster's key from a place of its own): the file is trusted like a private
+ * key. The command line checks it, client/cli/cli_signature.c.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -120,6 +120,30 @@ data_of() { sed -nE 's/^data *= *"?([^"]*)"?/\1/p' "$CLUSTER/node-$1.conf" | sed
   unharmed
 }
 
+@test "a client file that was changed, cut off, or is another cluster's, by cluster.public or a named key" {
+  folder=$BATS_TEST_TMPDIR/copy
+  mkdir "$folder"
+  cp -p "$CLUSTER/cluster.client" "$CLUSTER/cluster.public" "$folder"
+  maitre auth whoami --cluster "$folder/cluster.client"
+  maitre auth whoami --cluster "$folder/cluster.client" --cluster-key "$CLUSTER/cluster.public"
+  sed -i "s#tcp://127.0.0.1:$((PORT + 1)) #tcp://127.0.0.1:$((PORT + 2)) #" "$folder/cluster.client"
+  fails 2 "changed after it was signed" "$BIN/maitre" auth whoami --cluster "$folder/cluster.client"
+  fails 2 "changed after it was signed" env MAITRE_CLUSTER="$folder/cluster.client" "$BIN/maitre" auth whoami
+  head -c -20 "$CLUSTER/cluster.client" >"$folder/cluster.client"
+  fails 2 "no signature" "$BIN/maitre" auth whoami --cluster "$folder/cluster.client"
+  "$BIN/maitred" create-cluster --dir "$BATS_TEST_TMPDIR/other" --nodes 1 --port "$PORT" >/dev/null
+  other=$BATS_TEST_TMPDIR/other/cluster.public
+  cp -p "$CLUSTER/cluster.client" "$folder"
+  fails 2 "another cluster" "$BIN/maitre" auth whoami --cluster "$folder/cluster.client" --cluster-key "$other"
+  fails 2 "another cluster" env MAITRE_CLUSTER_KEY="$other" "$BIN/maitre" auth whoami --cluster "$folder/cluster.client"
+  echo noise >"$folder/cluster.public"
+  fails 2 "not a cluster key" "$BIN/maitre" auth whoami --cluster "$folder/cluster.client"
+  fails 2 "cannot read the cluster key" "$BIN/maitre" auth whoami --cluster "$folder/cluster.client" --cluster-key "$folder/none"
+  rm "$folder/cluster.public"
+  maitre auth whoami --cluster "$folder/cluster.client" # nothing to check by
+  unharmed
+}
+
 @test "key files: missing, open to others, another node's, no key at all" {
   cluster stop 3
   mv "$CLUSTER/node-3.secret" "$CLUSTER/aside"
