@@ -46,7 +46,7 @@ static void answer_value (struct engine *engine, struct call *call, const void *
     size_t len;
     enum status status = codec_encode (call->method->reply, value, engine->page, ENGINE_PAGE_BYTES_MAX, &len);
     maitre_assert (status == STATUS_OK);
-    struct answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
+    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
     engine_call_answer (engine, call, &answer);
 }
 
@@ -101,7 +101,7 @@ static void open_image (struct engine *engine, struct call *call, const struct s
     }
     call->shard = (uint32_t) request->shard;
     if (replica == NULL || replica->damaged || replica->leader_node != engine->config.node) {
-        struct answer answer = {.status = STATUS_UNAVAILABLE,
+        struct route_answer answer = {.status = STATUS_UNAVAILABLE,
             .reason = "NOT_LEADER",
             .message = "another node leads the shard; ask that one (cluster.Where says which)",
             .leader_node = engine_leader (engine, call->shard)};

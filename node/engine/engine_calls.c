@@ -88,7 +88,7 @@ static const char *client_endpoint (const struct engine *engine, uint32_t node)
 }
 
 void engine_client_answer (struct engine *engine, const struct front_client *client, uint64_t client_call,
-    const struct answer *answer, uint32_t shard, bool has_shard)
+    const struct route_answer *answer, uint32_t shard, bool has_shard)
 {
     struct reply_header header = {
         .protocol = FRONT_PROTOCOL,
@@ -123,7 +123,7 @@ void engine_client_answer (struct engine *engine, const struct front_client *cli
     failpoint_pass (FAILPOINT_SEND_REPLY_AFTER);
 }
 
-static void count_answer (struct engine *engine, const struct answer *answer)
+static void count_answer (struct engine *engine, const struct route_answer *answer)
 {
     struct engine_counters *counters = &engine->counters;
     counters->calls_ok += answer->status == STATUS_OK;
@@ -145,9 +145,9 @@ static void note_attempt (struct engine *engine, const struct call *call, enum s
 }
 
 /* Tokens are derived here, at the node that the client asked: they are in no log and on no wire between nodes. */
-static void answer_client (struct engine *engine, struct call *call, const struct answer *answer)
+static void answer_client (struct engine *engine, struct call *call, const struct route_answer *answer)
 {
-    struct answer finished = *answer;
+    struct route_answer finished = *answer;
     if (answer->status == STATUS_OK &&
         (call->method->number == METHOD_NUMBER_AUTH_LOGIN || call->method->number == METHOD_NUMBER_AUTH_REFRESH ||
             call->method->number == METHOD_NUMBER_AUTH_CREATE_API_KEY)) {
@@ -155,7 +155,7 @@ static void answer_client (struct engine *engine, struct call *call, const struc
         enum status status =
             identity_finish_reply (engine->identity, call->method, answer->body, &engine->arena, &finished.body);
         if (status != STATUS_OK)
-            finished = (struct answer){.status = STATUS_INTERNAL,
+            finished = (struct route_answer){.status = STATUS_INTERNAL,
                 .reason = "BAD_REPLY",
                 .message = "the node made a reply that it cannot read; report this",
                 .maybe_applied = true};
@@ -164,7 +164,7 @@ static void answer_client (struct engine *engine, struct call *call, const struc
     engine_client_answer (engine, &call->client, call->remote_call, &finished, call->shard, routed);
 }
 
-static void answer_own (struct engine *engine, const struct call *call, const struct answer *answer)
+static void answer_own (struct engine *engine, const struct call *call, const struct route_answer *answer)
 {
     switch (call->method->number) {
     case METHOD_NUMBER_AUTH_LIST_API_KEYS:
@@ -178,7 +178,7 @@ static void answer_own (struct engine *engine, const struct call *call, const st
     }
 }
 
-void engine_call_answer (struct engine *engine, struct call *call, const struct answer *answer)
+void engine_call_answer (struct engine *engine, struct call *call, const struct route_answer *answer)
 {
     switch (call->source) {
     case CALL_CLIENT:
@@ -206,7 +206,8 @@ void engine_call_answer (struct engine *engine, struct call *call, const struct 
 void engine_call_refuse (struct engine *engine, struct call *call, enum status status, const char *reason,
     const char *message, uint32_t retry_after_ms)
 {
-    struct answer answer = {.status = status, .reason = reason, .message = message, .retry_after_ms = retry_after_ms};
+    struct route_answer answer = {
+        .status = status, .reason = reason, .message = message, .retry_after_ms = retry_after_ms};
     engine_call_answer (engine, call, &answer);
 }
 
@@ -225,7 +226,7 @@ void engine_calls_expire (struct engine *engine)
         left--;
         if (engine->now_ms < call->deadline_ms)
             continue;
-        struct answer answer = {.status = STATUS_DEADLINE_EXCEEDED,
+        struct route_answer answer = {.status = STATUS_DEADLINE_EXCEEDED,
             .reason = "DEADLINE",
             .message = call->write && call->started
                            ? "no answer came in time; send the same request id again, or ask call.Outcome"
@@ -249,7 +250,7 @@ void engine_calls_link_lost (struct engine *engine, uint32_t node)
         }
         if (call->forwarded_to != node)
             continue;
-        struct answer answer = {.status = STATUS_UNAVAILABLE,
+        struct route_answer answer = {.status = STATUS_UNAVAILABLE,
             .reason = "LINK_LOST",
             .message = "the connection to the shard's leader broke; send the same request id again",
             .retry_after_ms = ENGINE_UNKNOWN_RETRY_MS,
@@ -276,7 +277,7 @@ void engine_calls_moved (struct engine *engine)
         if (route->leader_node == 0 || route->leader_node == call->forwarded_to ||
             route->leader_term <= call->forwarded_term)
             continue;
-        struct answer answer = {.status = STATUS_UNAVAILABLE,
+        struct route_answer answer = {.status = STATUS_UNAVAILABLE,
             .reason = "LEADER_LOST",
             .message = "another node leads the shard meanwhile; send the same request id again",
             .leader_node = route->leader_node,
@@ -292,7 +293,7 @@ void engine_calls_shard_lost (struct engine *engine, uint32_t shard)
         if (call->source == CALL_FREE || call->shard != shard || !call->started || call->forwarded_to != 0 ||
             (call->fanout != NULL && call->source != CALL_PART))
             continue;
-        struct answer answer = {.status = STATUS_UNAVAILABLE,
+        struct route_answer answer = {.status = STATUS_UNAVAILABLE,
             .reason = "LEADER_LOST",
             .message = "the shard's state on its leader is damaged and filled anew; send the same request id again",
             .retry_after_ms = ENGINE_UNKNOWN_RETRY_MS,

@@ -47,7 +47,7 @@ struct fanout {
     bool queued; /* in engine->fanouts */
     struct fanout *next_queued;
     /* A part's refusal becomes the list's; kept until the pump is at the top again. */
-    struct answer failure;
+    struct route_answer failure;
     char failure_reason[48], failure_message[512];
 };
 
@@ -170,7 +170,7 @@ static void finish (struct engine *engine, struct fanout *fanout)
             "the page does not fit into a reply; ask for a smaller page_size", 0);
         return;
     }
-    struct answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
+    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
     engine_call_answer (engine, call, &answer);
 }
 
@@ -179,14 +179,14 @@ static void fail (
 {
     if (fanout->failure.status != STATUS_OK)
         return;
-    fanout->failure = (struct answer){.status = status, .retry_after_ms = retry_after_ms};
+    fanout->failure = (struct route_answer){.status = status, .retry_after_ms = retry_after_ms};
     snprintf (fanout->failure_reason, sizeof fanout->failure_reason, "%s", reason == NULL ? "PART_FAILED" : reason);
     snprintf (fanout->failure_message, sizeof fanout->failure_message, "%s", message == NULL ? "" : message);
 }
 
 static void answer_failure (struct engine *engine, struct fanout *fanout)
 {
-    struct answer answer = fanout->failure;
+    struct route_answer answer = fanout->failure;
     char reason[sizeof fanout->failure_reason], message[sizeof fanout->failure_message];
     strcpy (reason, fanout->failure_reason);
     strcpy (message, fanout->failure_message);
@@ -386,7 +386,7 @@ void engine_fanouts_pump (struct engine *engine)
     }
 }
 
-void engine_fanout_part (struct engine *engine, struct call *call, const struct answer *answer)
+void engine_fanout_part (struct engine *engine, struct call *call, const struct route_answer *answer)
 {
     struct fanout *fanout = call->fanout;
     if (fanout == NULL)

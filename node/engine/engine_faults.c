@@ -39,7 +39,7 @@ static void answer_rows (struct engine *engine, struct call *call, const struct 
     size_t len;
     enum status status = codec_encode (&inject_fault_reply_type, &reply, engine->page, ENGINE_PAGE_BYTES_MAX, &len);
     maitre_assert (status == STATUS_OK);
-    struct answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
+    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
     engine_call_answer (engine, call, &answer);
 }
 

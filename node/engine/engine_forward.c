@@ -46,7 +46,7 @@ void engine_forward_call_received (struct engine *engine, uint32_t node, struct 
     struct call *call = engine_call_new (engine);
     struct call refused = {.source = CALL_PEER, .peer_node = node, .remote_call = forward.call, .method = method};
     if (method == NULL || call == NULL) {
-        struct answer answer = {.status = method == NULL ? STATUS_UNIMPLEMENTED : STATUS_RESOURCE_EXHAUSTED,
+        struct route_answer answer = {.status = method == NULL ? STATUS_UNIMPLEMENTED : STATUS_RESOURCE_EXHAUSTED,
             .reason = method == NULL ? "NO_SUCH_METHOD" : "NODE_BUSY",
             .message = method == NULL ? "the shard's leader does not know this method; update all nodes"
                                       : "the shard's leader has as many calls in flight as it may; slow down",
@@ -74,27 +74,10 @@ void engine_forward_call_received (struct engine *engine, uint32_t node, struct 
         engine_route (engine, call, forward.body, (uint32_t) forward.hops);
 }
 
-void engine_forward_answer (struct engine *engine, const struct call *call, const struct answer *answer)
+void engine_forward_answer (struct engine *engine, const struct call *call, const struct route_answer *answer)
 {
-    struct forward_reply reply = {
-        .call = call->remote_call,
-        .status = answer->status,
-        .has_reason = answer->reason != NULL,
-        .has_message = answer->message != NULL,
-        .has_retry_after_ms = answer->retry_after_ms != 0,
-        .retry_after_ms = answer->retry_after_ms,
-        .has_replayed = answer->replayed,
-        .replayed = answer->replayed,
-        .has_maybe_applied = answer->maybe_applied,
-        .maybe_applied = answer->maybe_applied,
-        .has_leader = answer->leader_node != 0,
-        .leader = answer->leader_node,
-        .body = answer->body,
-    };
-    if (answer->reason != NULL)
-        reply.reason = bytes_text (answer->reason);
-    if (answer->message != NULL)
-        reply.message = bytes_text (answer->message);
+    struct forward_reply reply;
+    route_answer_told (answer, call->remote_call, &reply);
     size_t size = answer->body.len + FORWARD_REPLY_HEAD_BYTES, len;
     if (failpoint (FAILPOINT_SEND_ANSWER_BEFORE))
         return;
@@ -105,16 +88,6 @@ void engine_forward_answer (struct engine *engine, const struct call *call, cons
     if (room != NULL && codec_encode (&forward_reply_type, &reply, room, size, &len) == STATUS_OK)
         transport_commit (engine->transport, len);
     failpoint_pass (FAILPOINT_SEND_ANSWER_AFTER);
-}
-
-/* Reasons and messages arrive without a closing NUL. */
-static const char *text_of (struct bytes text, char *out, size_t size)
-{
-    size_t len = text.len < size - 1 ? text.len : size - 1;
-    if (len > 0)
-        memcpy (out, text.data, len);
-    out[len] = '\0';
-    return out;
 }
 
 void engine_forward_reply_received (struct engine *engine, uint32_t node, struct bytes item)
@@ -129,23 +102,9 @@ void engine_forward_reply_received (struct engine *engine, uint32_t node, struct
     struct call *call = engine_call_find (engine, reply.call);
     if (call == NULL || call->forwarded_to != node)
         return; /* answered meanwhile: its deadline passed or the link broke */
-    char reason[48], message[512];
-    struct answer answer = {
-        .status = (enum status) reply.status,
-        .reason = reply.has_reason ? text_of (reply.reason, reason, sizeof reason) : NULL,
-        .message = reply.has_message ? text_of (reply.message, message, sizeof message) : NULL,
-        .retry_after_ms = (uint32_t) reply.retry_after_ms,
-        .replayed = reply.has_replayed && reply.replayed,
-        .maybe_applied = reply.has_maybe_applied && reply.maybe_applied,
-        .leader_node = reply.has_leader ? (uint32_t) reply.leader : 0,
-        .body = reply.body,
-    };
-    if (answer.status == STATUS_OK) {
-        answer.leader_node = node; /* the client may go there itself next time */
-    } else if (answer.reason != NULL && strcmp (answer.reason, "NOT_LEADER") == 0) {
-        const struct route_shard *shard = route_map_shard (&engine->map, call->shard);
-        if (shard != NULL && answer.leader_node != node)
-            route_map_denied (&engine->map, call->shard, node, shard->leader_term);
-    }
+    struct route_answer_texts texts;
+    struct route_answer answer;
+    route_answer_heard (&reply, &texts, &answer);
+    route_answer_learn (&engine->map, call->shard, node, &answer);
     engine_call_answer (engine, call, &answer);
 }

@@ -30,6 +30,7 @@
 #include "router/front/zap.h"
 #include "router/ring/ring.h"
 #include "router/route/route.h"
+#include "router/route/route_answer.h"
 #include "router/route/route_admission.h"
 #include "schemas/generated/cluster.h"
 #include "schemas/generated/log.h"
@@ -87,16 +88,6 @@ struct call {
     struct principal principal;
     struct id request_id;
     struct front_client client;
-};
-
-/* What a call is answered. Borrowed texts and body are sent or copied at once. */
-struct answer {
-    enum status status;
-    const char *reason, *message;
-    uint32_t retry_after_ms;
-    bool replayed, maybe_applied;
-    uint32_t leader_node;
-    struct bytes body;
 };
 
 /* ---- replicas */
@@ -403,7 +394,8 @@ struct call *engine_call_new (struct engine *engine); /* NULL: the table is full
 void engine_call_free (struct engine *engine, struct call *call);
 uint64_t engine_call_token (const struct engine *engine, const struct call *call);
 struct call *engine_call_find (struct engine *engine, uint64_t token); /* NULL: answered meanwhile */
-void engine_call_answer (struct engine *engine, struct call *call, const struct answer *answer); /* frees the call */
+void engine_call_answer (
+    struct engine *engine, struct call *call, const struct route_answer *answer); /* frees the call */
 void engine_call_refuse (struct engine *engine, struct call *call, enum status status, const char *reason,
     const char *message, uint32_t retry_after_ms);
 void engine_calls_expire (struct engine *engine);
@@ -413,7 +405,7 @@ void engine_calls_link_lost (struct engine *engine, uint32_t node);
 void engine_calls_moved (struct engine *engine);
 void engine_calls_shard_lost (struct engine *engine, uint32_t shard); /* those that its replica here had */
 void engine_client_answer (struct engine *engine, const struct front_client *client, uint64_t client_call,
-    const struct answer *answer, uint32_t shard, bool has_shard);
+    const struct route_answer *answer, uint32_t shard, bool has_shard);
 
 /* engine_requests.c: from the door to a shard or another node */
 void engine_requests_drain (struct engine *engine);
@@ -423,13 +415,13 @@ uint64_t engine_remaining_ms (const struct engine *engine, const struct call *ca
 
 /* engine_forward.c: calls and replies between nodes */
 bool engine_forward (struct engine *engine, struct call *call, struct bytes body, uint32_t node, uint32_t hops);
-void engine_forward_answer (struct engine *engine, const struct call *call, const struct answer *answer);
+void engine_forward_answer (struct engine *engine, const struct call *call, const struct route_answer *answer);
 void engine_forward_call_received (struct engine *engine, uint32_t node, struct bytes item);
 void engine_forward_reply_received (struct engine *engine, uint32_t node, struct bytes item);
 
 /* engine_fanout.c: lists over all shards */
 void engine_fanout_start (struct engine *engine, struct call *call, struct bytes body);
-void engine_fanout_part (struct engine *engine, struct call *part, const struct answer *answer);
+void engine_fanout_part (struct engine *engine, struct call *part, const struct route_answer *answer);
 void engine_fanouts_pump (struct engine *engine);
 void engine_fanout_drop (struct engine *engine, struct fanout **fanout);
 
@@ -473,7 +465,7 @@ WARN_UNUSED enum status engine_placement_save (struct engine *engine, const stru
 /* After a record gave this node new replicas: makes them, empty, and drops its old ones. False: error tells. */
 bool engine_placement_found (struct engine *engine, const struct engine_held *held, struct engine_error *error);
 void engine_placement_take (struct engine *engine, struct bytes record);
-void engine_placement_answer (struct engine *engine, const struct answer *answer);
+void engine_placement_answer (struct engine *engine, const struct route_answer *answer);
 /* The system shard's state may have changed: before anybody is answered, so that a node that is replaced and started at once
  * is not taken for a stranger. */
 void engine_placement_applied (struct engine *engine);
@@ -482,7 +474,7 @@ uint64_t engine_own_replica (const struct engine *engine, uint32_t shard); /* 0:
 
 /* engine_replace.c */
 void engine_replace_tick (struct engine *engine);
-void engine_replace_answer (struct engine *engine, const struct answer *answer);
+void engine_replace_answer (struct engine *engine, const struct route_answer *answer);
 /* cluster.ReplaceNode of a client: checked here, completed and sent to the system shard. */
 void engine_replace_start (struct engine *engine, struct call *call, struct bytes body, uint32_t hops);
 
@@ -563,7 +555,7 @@ bool engine_shape_placed (struct engine *engine, struct engine_error *error); /*
 
 /* engine_revoked.c */
 void engine_revoked_poll (struct engine *engine);
-void engine_revoked_answer (struct engine *engine, const struct answer *answer);
+void engine_revoked_answer (struct engine *engine, const struct route_answer *answer);
 
 /* engine_metrics.c */
 bool engine_metrics_open (struct engine *engine, struct engine_error *error);

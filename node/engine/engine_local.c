@@ -11,7 +11,7 @@ static void answer_value (struct engine *engine, struct call *call, const void *
     size_t len;
     enum status status = codec_encode (call->method->reply, value, engine->page, REPLY_BYTES_MAX, &len);
     maitre_assert (status == STATUS_OK);
-    struct answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
+    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
     engine_call_answer (engine, call, &answer);
 }
 

@@ -324,7 +324,7 @@ static void ask (struct engine *engine)
         engine_call_refuse (engine, call, STATUS_UNAVAILABLE, "LEADER_BUSY", "try again", 0);
 }
 
-void engine_placement_answer (struct engine *engine, const struct answer *answer)
+void engine_placement_answer (struct engine *engine, const struct route_answer *answer)
 {
     struct placement_reply reply;
     engine->placement.asking = false;

@@ -162,7 +162,7 @@ static bool tell (struct engine *engine, uint32_t number, const void *request)
     return true;
 }
 
-void engine_replace_answer (struct engine *engine, const struct answer *answer)
+void engine_replace_answer (struct engine *engine, const struct route_answer *answer)
 {
     engine->placement.telling = false;
     if (answer->status != STATUS_OK && answer->status != STATUS_UNAVAILABLE)

@@ -6,7 +6,8 @@
 #include "schemas/generated/auth.h"
 #include "schemas/generated/common.h"
 
-static void refuse_at_door (struct engine *engine, const struct front_request *request, const struct answer *answer)
+static void refuse_at_door (
+    struct engine *engine, const struct front_request *request, const struct route_answer *answer)
 {
     engine->counters.calls_refused++;
     engine->counters.calls_unauthenticated += answer->status == STATUS_UNAUTHENTICATED;
@@ -15,8 +16,8 @@ static void refuse_at_door (struct engine *engine, const struct front_request *r
 }
 
 /* Who calls: a verified token, or nobody in particular. */
-static bool authenticate (
-    struct engine *engine, const struct front_request *request, struct principal *principal, struct answer *refusal)
+static bool authenticate (struct engine *engine, const struct front_request *request, struct principal *principal,
+    struct route_answer *refusal)
 {
     struct identity_claims *claims = &engine->claims;
     *principal = (struct principal){.kind = PRINCIPAL_KIND_ANONYMOUS};
@@ -27,7 +28,7 @@ static bool authenticate (
     enum identity_reason reason;
     uint64_t wall_ms = engine->wall_median_ms != 0 ? engine->wall_median_ms : engine_wall_ms ();
     if (identity_token_verify (engine->identity, request->header.token, wall_ms, claims, &reason) != STATUS_OK) {
-        *refusal = (struct answer){.status = STATUS_UNAUTHENTICATED,
+        *refusal = (struct route_answer){.status = STATUS_UNAUTHENTICATED,
             .reason = identity_reason_name (reason),
             .message = identity_reason_message (reason)};
         return false;
@@ -37,7 +38,7 @@ static bool authenticate (
 }
 
 static bool admit (struct engine *engine, const struct front_request *request, const struct principal *principal,
-    uint64_t remaining_ms, struct answer *refusal)
+    uint64_t remaining_ms, struct route_answer *refusal)
 {
     bool has_deadline = request->header.has_remaining_ms;
     struct route_admission_verdict verdict = route_admit (engine->admission, engine->now_ms, &principal->id,
@@ -46,18 +47,18 @@ static bool admit (struct engine *engine, const struct front_request *request, c
     case ROUTE_ADMITTED:
         return true;
     case ROUTE_REFUSED_DEADLINE:
-        *refusal = (struct answer){.status = verdict.status,
+        *refusal = (struct route_answer){.status = verdict.status,
             .reason = "DEADLINE",
             .message = "no time was left when the call arrived; try again with more time"};
         return false;
     case ROUTE_REFUSED_QUEUE:
-        *refusal = (struct answer){.status = verdict.status,
+        *refusal = (struct route_answer){.status = verdict.status,
             .reason = "NODE_BUSY",
             .message = "this node has as many calls in flight as it may; slow down and send the same request id again",
             .retry_after_ms = verdict.retry_after_ms};
         return false;
     case ROUTE_REFUSED_RATE:
-        *refusal = (struct answer){.status = verdict.status,
+        *refusal = (struct route_answer){.status = verdict.status,
             .reason = "RATE_LIMIT",
             .message = "you call more often than your limit allows; wait and send the same request id again",
             .retry_after_ms = verdict.retry_after_ms};
@@ -67,7 +68,7 @@ static bool admit (struct engine *engine, const struct front_request *request, c
 }
 
 /* C1: password tries are counted per account and address before anything is hashed. */
-static bool throttle (struct engine *engine, struct bytes body, struct attempt *attempt, struct answer *refusal)
+static bool throttle (struct engine *engine, struct bytes body, struct attempt *attempt, struct route_answer *refusal)
 {
     struct login_request login;
     uint8_t buffer[LOGIN_LEN_MAX];
@@ -84,7 +85,7 @@ static bool throttle (struct engine *engine, struct bytes body, struct attempt *
         attempt->account_len = account.len;
         return true;
     }
-    *refusal = (struct answer){.status = STATUS_RESOURCE_EXHAUSTED,
+    *refusal = (struct route_answer){.status = STATUS_RESOURCE_EXHAUSTED,
         .reason = "TOO_MANY_ATTEMPTS",
         .message = "too many password attempts for this account or from this address; wait and try again",
         .retry_after_ms = retry_after_ms};
@@ -104,22 +105,22 @@ static bool needs_request_id (const struct method *method)
 }
 
 static bool check_request (struct engine *engine, const struct front_request *request, const struct method *method,
-    struct attempt *attempt, struct answer *refusal)
+    struct attempt *attempt, struct route_answer *refusal)
 {
     if (method == NULL) {
-        *refusal = (struct answer){.status = STATUS_UNIMPLEMENTED,
+        *refusal = (struct route_answer){.status = STATUS_UNIMPLEMENTED,
             .reason = "NO_SUCH_METHOD",
             .message = "this node knows no such method; reflect.Schema lists those it knows"};
         return false;
     }
     if (needs_request_id (method) && !request->header.has_request_id) {
-        *refusal = (struct answer){.status = STATUS_INVALID_ARGUMENT,
+        *refusal = (struct route_answer){.status = STATUS_INVALID_ARGUMENT,
             .reason = "REQUEST_ID_NEEDED",
             .message = "a write needs a request id, so that it happens once; add one to the header"};
         return false;
     }
     if (engine->refusing && method->class != METHOD_LOCAL) {
-        *refusal = (struct answer){.status = STATUS_UNAVAILABLE,
+        *refusal = (struct route_answer){.status = STATUS_UNAVAILABLE,
             .reason = "DRAINING",
             .message = "this node is about to stop; send the same request id to another node",
             .retry_after_ms = 1};
@@ -140,7 +141,7 @@ static void keep_attempt (struct call *call, const struct attempt *attempt)
 
 static void start (struct engine *engine, const struct front_request *request)
 {
-    struct answer refusal;
+    struct route_answer refusal;
     struct principal principal;
     struct attempt attempt = {.account_len = 0};
     uint64_t remaining_ms =
@@ -156,7 +157,7 @@ static void start (struct engine *engine, const struct front_request *request)
     }
     struct call *call = engine_call_new (engine);
     if (call == NULL) {
-        refusal = (struct answer){.status = STATUS_RESOURCE_EXHAUSTED,
+        refusal = (struct route_answer){.status = STATUS_RESOURCE_EXHAUSTED,
             .reason = "NODE_BUSY",
             .message = "this node has as many calls in flight as it may; slow down and send the same request id again",
             .retry_after_ms = 10};
@@ -214,7 +215,7 @@ static void refuse_body (struct engine *engine, struct call *call, const struct 
     snprintf (message, sizeof message, "%s%s%s: correct the request", error->path, error->path[0] == '\0' ? "" : " ",
         error->message);
     uint8_t body[REFUSAL_ENCODED_MAX];
-    struct answer answer = {.status = STATUS_INVALID_ARGUMENT, .reason = "BAD_REQUEST", .message = message};
+    struct route_answer answer = {.status = STATUS_INVALID_ARGUMENT, .reason = "BAD_REQUEST", .message = message};
     struct refusal refusal = {.has_field = error->path[0] != '\0', .field = bytes_text (error->path)};
     size_t len;
     if (codec_encode (&refusal_type, &refusal, body, sizeof body, &len) == STATUS_OK)
@@ -341,7 +342,7 @@ void engine_route (struct engine *engine, struct call *call, struct bytes body, 
         .replica_here = knows_its_group (replica),
     };
     struct route_decision decision = route_decide (&engine->map, engine->config.node, &request);
-    struct answer answer = {.status = STATUS_UNAVAILABLE};
+    struct route_answer answer = {.status = STATUS_UNAVAILABLE};
     switch (decision.verdict) {
     case ROUTE_ANSWER_HERE:
         engine_route_to_shard (engine, call, body);

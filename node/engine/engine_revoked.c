@@ -57,7 +57,7 @@ static bool collect (struct engine *engine, const struct list_api_keys_reply *re
     return true;
 }
 
-void engine_revoked_answer (struct engine *engine, const struct answer *answer)
+void engine_revoked_answer (struct engine *engine, const struct route_answer *answer)
 {
     struct list_api_keys_reply reply;
     engine->revoked_asked = false;

@@ -194,7 +194,7 @@ static void carry_out_replies (struct engine *engine, const struct shard_effects
         struct call *call = engine_call_find (engine, from->token);
         if (call == NULL)
             continue; /* its deadline passed */
-        struct answer answer = {
+        struct route_answer answer = {
             .status = from->reply.status,
             .reason = from->reply.reason,
             .message = from->reply.message,

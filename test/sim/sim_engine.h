@@ -19,6 +19,7 @@
 #include "node/gossip/gossip.h"
 #include "node/transport/transport_outbox.h"
 #include "router/route/route.h"
+#include "router/route/route_answer.h"
 #include "schemas/generated/peer.h"
 #include "test/sim/sim_shard.h"
 
@@ -47,15 +48,6 @@ struct sim_call {
     uint64_t remote_call; /* the client's attempt, or the peer's call */
     struct principal principal;
     struct id request_id;
-};
-
-/* As struct answer of the engine. Borrowed. */
-struct sim_answer {
-    enum status status;
-    const char *reason, *message;
-    uint32_t retry_after_ms, leader_node;
-    bool replayed, maybe_applied;
-    struct bytes body;
 };
 
 struct sim_belief {
@@ -142,6 +134,6 @@ struct sim_asked {
     struct bytes body;
 };
 struct sim_asked sim_shard_asked (struct sim *sim, uint64_t attempt);
-void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t attempt, const struct sim_answer *answer);
+void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t attempt, const struct route_answer *answer);
 
 #endif

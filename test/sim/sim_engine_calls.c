@@ -51,31 +51,14 @@ static struct sim_call *call_find (struct sim_engine *engine, uint64_t token)
 
 /* ---- answers ---- */
 
-static void answer_peer (struct sim_engine *engine, const struct sim_call *call, const struct sim_answer *answer)
+static void answer_peer (struct sim_engine *engine, const struct sim_call *call, const struct route_answer *answer)
 {
-    struct forward_reply reply = {
-        .call = call->remote_call,
-        .status = answer->status,
-        .has_reason = answer->reason != NULL,
-        .has_message = answer->message != NULL,
-        .has_retry_after_ms = answer->retry_after_ms != 0,
-        .retry_after_ms = answer->retry_after_ms,
-        .has_replayed = answer->replayed,
-        .replayed = answer->replayed,
-        .has_maybe_applied = answer->maybe_applied,
-        .maybe_applied = answer->maybe_applied,
-        .has_leader = answer->leader_node != 0,
-        .leader = answer->leader_node,
-        .body = answer->body,
-    };
-    if (answer->reason)
-        reply.reason = bytes_text (answer->reason);
-    if (answer->message)
-        reply.message = bytes_text (answer->message);
+    struct forward_reply reply;
+    route_answer_told (answer, call->remote_call, &reply);
     sim_engine_put (engine, call->peer_node, SIM_REPLIES, &forward_reply_type, &reply, answer->body.len + 640);
 }
 
-static void answer_call (struct sim_engine *engine, struct sim_call *call, const struct sim_answer *answer)
+static void answer_call (struct sim_engine *engine, struct sim_call *call, const struct route_answer *answer)
 {
     struct sim_call copy = *call;
     call_free (engine, call);
@@ -87,7 +70,7 @@ static void answer_call (struct sim_engine *engine, struct sim_call *call, const
 
 static void refuse (struct sim_engine *engine, struct sim_call *call, enum status status, const char *reason)
 {
-    answer_call (engine, call, &(struct sim_answer){.status = status, .reason = reason});
+    answer_call (engine, call, &(struct route_answer){.status = status, .reason = reason});
 }
 
 void sim_engine_shard_reply (struct sim_engine *engine, const struct shard_reply *reply)
@@ -95,7 +78,7 @@ void sim_engine_shard_reply (struct sim_engine *engine, const struct shard_reply
     struct sim_call *call = call_find (engine, reply->token);
     if (!call)
         return; /* its deadline passed */
-    struct sim_answer answer = {
+    struct route_answer answer = {
         .status = reply->reply.status,
         .reason = reply->reply.reason,
         .message = reply->reply.message,
@@ -196,7 +179,7 @@ static void route (struct sim_engine *engine, struct sim_call *call, struct byte
         break;
     case ROUTE_NOT_LEADER:
         answer_call (engine, call,
-            &(struct sim_answer){.status = STATUS_UNAVAILABLE, .reason = "NOT_LEADER", .leader_node = decision.node});
+            &(struct route_answer){.status = STATUS_UNAVAILABLE, .reason = "NOT_LEADER", .leader_node = decision.node});
         break;
     case ROUTE_UNAVAILABLE:
         refuse (engine, call, STATUS_UNAVAILABLE, "NO_LEADER");
@@ -258,41 +241,18 @@ void sim_engine_call_received (struct sim_engine *engine, uint32_t node, struct 
     route (engine, call, value.body, (uint32_t) value.hops, now_ms);
 }
 
-/* Reasons arrive without a closing NUL. */
-static const char *text_of (struct bytes text, char *out, size_t size)
-{
-    size_t len = text.len < size - 1 ? text.len : size - 1;
-    if (len > 0)
-        memcpy (out, text.data, len);
-    out[len] = '\0';
-    return out;
-}
-
 void sim_engine_reply_received (struct sim_engine *engine, uint32_t node, struct bytes item)
 {
     struct forward_reply reply;
-    char reason[48];
     if (codec_decode (&forward_reply_type, item, CODEC_STRICT, NULL, &reply, NULL) != STATUS_OK)
         sim_fail (engine->sim, "a forwarded reply does not decode");
     struct sim_call *call = call_find (engine, reply.call);
     if (!call || call->forwarded_to != node)
         return; /* answered meanwhile: its deadline passed or the link broke */
-    struct sim_answer answer = {
-        .status = (enum status) reply.status,
-        .reason = reply.has_reason ? text_of (reply.reason, reason, sizeof reason) : NULL,
-        .retry_after_ms = (uint32_t) reply.retry_after_ms,
-        .replayed = reply.has_replayed && reply.replayed,
-        .maybe_applied = reply.has_maybe_applied && reply.maybe_applied,
-        .leader_node = reply.has_leader ? (uint32_t) reply.leader : 0,
-        .body = reply.body,
-    };
-    if (answer.status == STATUS_OK) {
-        answer.leader_node = node;
-    } else if (answer.reason && strcmp (answer.reason, "NOT_LEADER") == 0) {
-        const struct route_shard *shard = route_map_shard (&engine->map, call->shard);
-        if (shard && answer.leader_node != node)
-            route_map_denied (&engine->map, call->shard, node, shard->leader_term);
-    }
+    struct route_answer_texts texts;
+    struct route_answer answer;
+    route_answer_heard (&reply, &texts, &answer);
+    route_answer_learn (&engine->map, call->shard, node, &answer);
     answer_call (engine, call, &answer);
 }
 
@@ -307,7 +267,7 @@ void sim_engine_calls_expire (struct sim_engine *engine, uint64_t now_ms)
         struct sim_call *call = &engine->calls[i];
         if (call->source != SIM_CALL_FREE && now_ms >= call->deadline_ms)
             answer_call (engine, call,
-                &(struct sim_answer){.status = STATUS_DEADLINE_EXCEEDED,
+                &(struct route_answer){.status = STATUS_DEADLINE_EXCEEDED,
                     .reason = "DEADLINE",
                     .maybe_applied = call->write && call->started});
     }
@@ -321,7 +281,7 @@ void sim_engine_calls_link_lost (struct sim_engine *engine, uint32_t node)
             call_free (engine, call); /* nobody is there to take the reply */
         else if (call->source != SIM_CALL_FREE && call->forwarded_to == node)
             answer_call (engine, call,
-                &(struct sim_answer){
+                &(struct route_answer){
                     .status = STATUS_UNAVAILABLE, .reason = "LINK_LOST", .maybe_applied = call->write});
     }
 }

@@ -149,13 +149,13 @@ void sim_shard_lost (struct sim *sim, uint64_t token)
 
 /* ---- answers ---- */
 
-static bool reason_is (const struct sim_answer *answer, const char *reason)
+static bool reason_is (const struct route_answer *answer, const char *reason)
 {
     return answer->reason && strcmp (answer->reason, reason) == 0;
 }
 
 /* Decided in the log: they are recorded under the request id, and stand. */
-static bool is_final (const struct sim_answer *answer)
+static bool is_final (const struct route_answer *answer)
 {
     enum status status = answer->status;
     if (answer->maybe_applied || reason_is (answer, "REQUEST_FROM_FUTURE"))
@@ -164,7 +164,7 @@ static bool is_final (const struct sim_answer *answer)
            status == STATUS_FAILED_PRECONDITION || status == STATUS_PERMISSION_DENIED || reason_is (answer, "FENCED");
 }
 
-static void settle_outcome (struct sim *sim, const struct work_request *request, const struct sim_answer *answer)
+static void settle_outcome (struct sim *sim, const struct work_request *request, const struct route_answer *answer)
 {
     static uint64_t memory[1024];
     struct outcome_reply reply;
@@ -188,7 +188,7 @@ static void settle_outcome (struct sim *sim, const struct work_request *request,
             status_name (about->verdict), status_name ((enum status) reply.status));
 }
 
-static void note_founded (struct sim *sim, const struct work_request *request, const struct sim_answer *answer)
+static void note_founded (struct sim *sim, const struct work_request *request, const struct route_answer *answer)
 {
     struct work_shard *shard = &work_of (sim)->shards[request->shard];
     bool ok = answer->status == STATUS_OK;
@@ -219,7 +219,7 @@ static void note_thing (struct sim *sim, const struct work_request *request, boo
     work_learnt (sim, thing);
 }
 
-static void settle (struct sim *sim, struct work_request *request, const struct sim_answer *answer)
+static void settle (struct sim *sim, struct work_request *request, const struct route_answer *answer)
 {
     uint64_t hash = checksum64 ((uint64_t) answer->status, answer->body);
     if (reason_is (answer, "REQUEST_TOO_OLD")) { /* its record left: what became of it is not said any more */
@@ -247,7 +247,7 @@ static void settle (struct sim *sim, struct work_request *request, const struct 
         note_thing (sim, request, answer->status == STATUS_OK);
 }
 
-static void check_changed (struct sim *sim, const struct work_request *request, const struct sim_answer *answer)
+static void check_changed (struct sim *sim, const struct work_request *request, const struct route_answer *answer)
 {
     bool fenced = request->verdict == STATUS_ABORTED && reason_is (answer, "FENCED");
     if (!reason_is (answer, "KEY_REUSED") && !reason_is (answer, "REQUEST_TOO_OLD") && !fenced)
@@ -269,7 +269,7 @@ static void set_clock_back (struct sim *sim, const struct work_request *request,
             *founding[i] = 0;
 }
 
-void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const struct sim_answer *answer)
+void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const struct route_answer *answer)
 {
     struct sim_work *work = work_of (sim);
     if (token == 0 || token > work->attempts_count)

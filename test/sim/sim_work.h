@@ -141,7 +141,7 @@ void work_unsure (struct sim *sim, struct work_thing *thing);
 void work_learnt (struct sim *sim, struct work_thing *thing);
 uint64_t work_state_in (struct sim *sim, const struct work_thing *thing, struct bytes body, uint64_t *bucket);
 void work_note_read (struct sim *sim, struct work_attempt *attempt);
-void work_check_read (struct sim *sim, const struct work_attempt *attempt, const struct sim_answer *answer);
+void work_check_read (struct sim *sim, const struct work_attempt *attempt, const struct route_answer *answer);
 
 static inline uint64_t work_bit (uint64_t state)
 {

@@ -171,7 +171,7 @@ void work_note_read (struct sim *sim, struct work_attempt *attempt)
 }
 
 static void check_slot (
-    struct sim *sim, uint32_t shard, const struct work_attempt *attempt, const struct sim_answer *answer)
+    struct sim *sim, uint32_t shard, const struct work_attempt *attempt, const struct route_answer *answer)
 {
     struct arena arena = scratch ();
     struct avail_check_reply value;
@@ -190,7 +190,7 @@ static void check_slot (
             (unsigned long) row->bucket, (unsigned long) row->confirmed, (unsigned long) attempt->sure);
 }
 
-void work_check_read (struct sim *sim, const struct work_attempt *attempt, const struct sim_answer *answer)
+void work_check_read (struct sim *sim, const struct work_attempt *attempt, const struct route_answer *answer)
 {
     struct sim_work *work = work_of (sim);
     const struct work_request *request = &work->requests[attempt->request - 1];
