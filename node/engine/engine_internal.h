@@ -266,6 +266,7 @@ struct placement_state {
 struct engine_held_replica {
     uint32_t shard;
     uint64_t replica;
+    bool lost; /* its log is broken */
 };
 struct engine_held {
     const uint64_t *own; /* by shard: the id that the map gives to this node, 0: the log does not hold it */

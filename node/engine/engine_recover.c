@@ -2,28 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node/engine/engine_internal.h"
+#include "node/engine/engine_found.h"
 
 #define INCARNATION_WALL_MAX (UINT64_C (1) << 43) /* the year 2248; snapshots are numbered from 2^20 times this */
-
-/* What the log gave for one replica, until its core is made. */
-struct found {
-    struct store_replica row;
-    char damage[160]; /* what row.damage says, or why its state cannot be loaded; "" */
-    bool unreadable;  /* the latter */
-    bool suspect;     /* it may have forgotten something */
-    uint8_t *config;
-    struct table *table;
-    struct raft_entry *entries;
-    size_t entries_count, entries_size;
-};
-
-struct recovery {
-    struct engine *engine;
-    struct found *found;                 /* by shard */
-    struct engine_held_replica *foreign; /* replicas that the map does not give to this node */
-    size_t foreign_count;
-};
 
 /* ---- placements */
 
@@ -120,7 +101,7 @@ static void note_replica (void *argument, const struct store_replica *row)
         recovery->foreign = realloc (recovery->foreign, (recovery->foreign_count + 1) * sizeof *recovery->foreign);
         maitre_assert (recovery->foreign != NULL);
         recovery->foreign[recovery->foreign_count++] =
-            (struct engine_held_replica){.shard = row->shard, .replica = row->replica};
+            (struct engine_held_replica){.shard = row->shard, .replica = row->replica, .lost = row->lost != NULL};
         return;
     }
     struct found *found = &recovery->found[row->shard];
@@ -132,6 +113,8 @@ static void note_replica (void *argument, const struct store_replica *row)
     found->row.config.data = found->config;
     if (row->damage != NULL)
         snprintf (found->damage, sizeof found->damage, "%s", row->damage);
+    if (row->lost != NULL)
+        snprintf (found->lost, sizeof found->lost, "%s", row->lost);
 }
 
 static void note_entry (void *argument, uint32_t shard, uint64_t replica, const struct store_entry *from)
@@ -171,42 +154,56 @@ static void free_found (struct found *found, uint32_t count)
 
 /* ---- replicas */
 
-/* A replica whose state is damaged starts over, empty and suspect: its leader fills it (P9). */
-static bool start_over (struct engine *engine, struct found *found, struct engine_error *error)
+enum status engine_found_reset (
+    struct engine *engine, struct found *found, struct store_turn *turn, struct store_error *why)
 {
     struct store_replica *row = &found->row;
-    struct store_error why = {.text = "out of memory"};
     struct raft_configuration members;
     uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
     engine_first_configuration (
         engine, row->shard, &members); /* as when it was founded; what came later comes with the log */
     size_t len = raft_configuration_encode (&members, config);
-    struct store_turn *turn = store_turn_new (engine->store);
-    uint32_t generation = 0;
-    enum status status = turn == NULL || failpoint (FAILPOINT_START_OVER_BEFORE)
-                             ? STATUS_RESOURCE_EXHAUSTED
-                             : store_suspect_set (engine->store, "the state of a replica was damaged");
-    if (status == STATUS_OK)
-        status = store_state_fresh (engine->store, row->shard, row->replica, &generation, &why);
-    if (status == STATUS_OK)
-        status = store_turn_install (turn, row->shard, row->replica, generation, 0, 0, bytes_of (config, len), false);
-    if (status == STATUS_OK)
-        status = store_turn_commit (turn, &why);
-    store_turn_destroy (&turn);
-    uint8_t *copy = status == STATUS_OK ? malloc (len + 1) : NULL;
+    uint8_t *copy = malloc (len + 1);
     if (copy == NULL)
-        return engine_fail (
-            error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s", row->shard, why.text);
-    failpoint_pass (FAILPOINT_START_OVER_AFTER);
+        return STATUS_RESOURCE_EXHAUSTED;
     memcpy (copy, config, len);
     free (found->config);
     found->config = copy;
     row->config = bytes_of (copy, len);
-    row->generation = generation;
+    enum status status = store_state_fresh (engine->store, row->shard, row->replica, &found->fresh, why);
+    return status == STATUS_OK
+               ? store_turn_install (turn, row->shard, row->replica, found->fresh, 0, 0, row->config, false)
+               : status;
+}
+
+void engine_found_emptied (struct found *found)
+{
+    struct store_replica *row = &found->row;
+    row->generation = found->fresh;
     row->compact_index = row->compact_term = row->applied_index = row->applied_term = 0;
     for (size_t i = 0; i < found->entries_count; i++)
         free ((void *) (uintptr_t) found->entries[i].payload.data);
     found->entries_count = 0;
+}
+
+/* A replica whose state is damaged starts over, empty and suspect: its leader fills it (P9). */
+static bool start_over (struct engine *engine, struct found *found, struct engine_error *error)
+{
+    struct store_error why = {.text = "out of memory"};
+    struct store_turn *turn = store_turn_new (engine->store);
+    enum status status = turn == NULL || failpoint (FAILPOINT_START_OVER_BEFORE)
+                             ? STATUS_RESOURCE_EXHAUSTED
+                             : store_suspect_set (engine->store, "the state of a replica was damaged");
+    if (status == STATUS_OK)
+        status = engine_found_reset (engine, found, turn, &why);
+    if (status == STATUS_OK)
+        status = store_turn_commit (turn, &why);
+    store_turn_destroy (&turn);
+    if (status != STATUS_OK)
+        return engine_fail (error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s",
+            found->row.shard, why.text);
+    failpoint_pass (FAILPOINT_START_OVER_AFTER);
+    engine_found_emptied (found);
     return true;
 }
 
@@ -471,7 +468,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     size_t known = 0;
     for (uint32_t shard = 0; shard < count; shard++)
         known += recovery.found[shard].row.replica != 0;
-    bool any = known > 0 || recovery.foreign_count > 0;
+    bool any = known > 0 || recovery.foreign_count > 0 || store_log_holed (engine->store, NULL);
     if (fine && any && !pinned)
         fine = engine_fail (error, ENGINE_EXIT_DAMAGE,
             "%s lost its file files/shape: nothing was changed, see \"A disk that is lost or damaged\" in "
@@ -479,6 +476,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
             engine->config.data);
     if (fine && !pinned)
         fine = engine_shape_pin (engine, error);
+    fine = fine && engine_holes_close (&recovery, error);
     if (fine && engine->placement.on_disk)
         fine = found_placed (&recovery, error);
     else if (fine && !any) {

@@ -9,6 +9,7 @@
  *   feed      it leads, and feeds a follower by a snapshot     start     any start
  *   fed       it is fed by a snapshot                          torn      a start after a torn end of the log
  *   drain     SIGTERM                                          mend      a start after a failed read of state
+ *   rot       a start after a bit of its log was flipped
  *   stale     a start with an older copy of its folder         stranger  another node starts with an emptied folder
  */
 
@@ -33,6 +34,8 @@ POINT (LOG_MARK_AFTER, "log.mark.after", PASS, "load", "... and is there")
 POINT (LOG_COLLECT_BEFORE, "log.collect.before", PASS, "write", "this turn's write drops turns that nobody needs")
 POINT (TORN_CUT_BEFORE, "torn.cut.before", ERROR, "torn", "the torn end of a log is cut; the folder is suspect")
 POINT (TORN_CUT_AFTER, "torn.cut.after", PASS, "torn", "... and is cut")
+POINT (SALVAGE_BEFORE, "salvage.before", PASS, "rot", "what is left of a rotten log is about to take its place")
+POINT (SALVAGE_AFTER, "salvage.after", PASS, "rot", "... and has; the turns that are missing are not closed yet")
 
 /* ---- messages out */
 POINT (SEND_RAFT_BEFORE, "send.raft.before", DROP, "load", "a Raft message goes to a peer's outbox")

@@ -266,17 +266,29 @@ static bool move_aside (const struct folder *folder, const char *aside, const ch
     return moved;
 }
 
-static enum status set_aside (struct folder *folder, bool log, struct store_error *error)
+enum status folder_make_aside (struct folder *folder, char **aside, struct store_error *error)
 {
     char name[32];
     unsigned n = 1;
     do
         snprintf (name, sizeof name, "damaged-%u", n++);
     while (small_file_exists (folder->dir, name));
-    char *aside = small_file_path (folder->dir, name);
-    bool moved = aside != NULL && mkdir (aside, 0700) == 0 && (!log || move_aside (folder, aside, "log")) &&
-                 move_aside (folder, aside, "state") && small_file_sync_dir (aside) == STATUS_OK &&
-                 small_file_sync_dir (folder->dir) == STATUS_OK;
+    *aside = small_file_path (folder->dir, name);
+    if (*aside != NULL && mkdir (*aside, 0700) == 0)
+        return STATUS_OK;
+    free (*aside);
+    *aside = NULL;
+    return store_fail (error, STATUS_INTERNAL, "cannot make %s/%s: %s", folder->dir, name, strerror (errno));
+}
+
+static enum status set_aside (struct folder *folder, bool log, struct store_error *error)
+{
+    char *aside;
+    enum status status = folder_make_aside (folder, &aside, error);
+    if (status != STATUS_OK)
+        return status;
+    bool moved = (!log || move_aside (folder, aside, "log")) && move_aside (folder, aside, "state") &&
+                 small_file_sync_dir (aside) == STATUS_OK && small_file_sync_dir (folder->dir) == STATUS_OK;
     free (aside);
     return moved ? STATUS_OK
                  : store_fail (error, STATUS_INTERNAL, "cannot set the databases of %s aside: %s", folder->dir,
@@ -314,9 +326,9 @@ enum status folder_suspect_set (struct folder *folder, const char *reason)
         return STATUS_OK;
     snprintf (folder->reason, sizeof folder->reason, "%s", reason);
     folder->reason[strcspn (folder->reason, "\n")] = 0;
-    enum status status = failpoint (FAILPOINT_SUSPECT_BEFORE)
-                             ? STATUS_INTERNAL
-                             : small_file_write (folder->dir, "SUSPECT", bytes_text (folder->reason));
+    enum status status = failpoint (FAILPOINT_SUSPECT_BEFORE) ? STATUS_INTERNAL
+                         : folder->read_only                  ? STATUS_OK
+                                             : small_file_write (folder->dir, "SUSPECT", bytes_text (folder->reason));
     failpoint_pass (FAILPOINT_SUSPECT_AFTER);
     if (status != STATUS_OK)
         leave_unsynced (folder);

@@ -33,6 +33,9 @@ WARN_UNUSED enum status folder_open (
  * FORMAT or IDENTITY is missing or damaged. Close it in any case. */
 WARN_UNUSED enum status folder_inspect (struct folder *folder, const char *dir, struct store_error *error);
 
+/* Makes the next free damaged-N; *aside is its path, on the heap. INTERNAL. */
+WARN_UNUSED enum status folder_make_aside (struct folder *folder, char **aside, struct store_error *error);
+
 /* Sets log/ and state/ aside into damaged-N/ where they exist. INTERNAL. */
 WARN_UNUSED enum status folder_set_aside (struct folder *folder, struct store_error *error);
 

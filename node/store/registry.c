@@ -77,6 +77,9 @@ static const char *try_change (struct registry_record *record, const struct regi
 {
     if (record->trial_removed && change->kind != REGISTRY_REMOVE)
         return "names a removed replica";
+    if (record->trial_broken && change->kind != REGISTRY_REMOVE && change->kind != REGISTRY_RESET &&
+        change->kind != REGISTRY_HARD_STATE)
+        return "goes on with a broken log";
     switch (change->kind) {
     case REGISTRY_APPEND: {
         uint64_t last = record->trial_last;
@@ -112,9 +115,11 @@ static const char *try_change (struct registry_record *record, const struct regi
         return NULL;
     case REGISTRY_RESET:
         record->trial_last = record->trial_compact = change->first_index - 1;
+        record->trial_broken = false;
         return NULL;
     case REGISTRY_REMOVE:
         record->trial_removed = true;
+        record->trial_broken = false;
         return NULL;
     case REGISTRY_HARD_STATE:
         return NULL;
@@ -138,6 +143,7 @@ enum status registry_try (
             record->trial_compact = record->compact_index;
             record->trial_generation = record->generation;
             record->trial_removed = record->removed;
+            record->trial_broken = record->broken;
         }
         const char *why = try_change (record, &changes[i]);
         if (why != NULL)
@@ -146,6 +152,16 @@ enum status registry_try (
                 record->replica, why, record->trial_compact + 1, record->trial_last);
     }
     return STATUS_OK;
+}
+
+bool registry_try_mends (const struct registry *registry)
+{
+    for (size_t i = 0; i < registry->count; i++) {
+        const struct registry_record *record = registry->records[i];
+        if (record->broken && (record->trial != registry->trials || record->trial_broken))
+            return false;
+    }
+    return true;
 }
 
 static void run_push (struct registry_record *record, struct registry_run run)
@@ -175,8 +191,10 @@ static void truncate_from (struct registry_record *record, uint64_t index)
 {
     while (record->run_end > record->run_first && record->runs[record->run_end - 1].first_index >= index)
         record->run_end--;
-    if (record->last_index >= index)
+    if (record->last_index >= index) {
         record->last_index = index - 1;
+        record->tail_term = 0;
+    }
 }
 
 void registry_trim (struct registry_record *record)
@@ -190,11 +208,60 @@ void registry_trim (struct registry_record *record)
         record->run_first++;
 }
 
-static bool apply_append (
-    struct registry_record *record, const struct registry_change *change, uint64_t turn, bool loose)
+void registry_hole (struct registry *registry)
 {
-    if (loose && !record->seen && change->count > 0)
+    registry->holes++;
+}
+
+void registry_break (struct registry_record *record, uint64_t index)
+{
+    if (!record->broken) {
+        record->broken_index = index;
+        record->broken_last = record->last_index;
+    }
+    record->broken = true;
+    record->run_first = record->run_end = 0;
+    record->last_index = record->compact_index;
+    record->tail_term = 0;
+}
+
+bool registry_doubtful (const struct registry *registry, const struct registry_record *record)
+{
+    return !record->removed && record->holes < registry->holes;
+}
+
+/* Whether what is appended proves that nothing of this log is missing in front of it, nor was replaced (registry.h). */
+static bool proves (const struct registry_record *record, const struct registry_change *change)
+{
+    if (change->first_index <= record->compact_index + 1)
+        return true;
+    bool same_term = change->first_term == record->tail_term && record->tail_term != 0;
+    return record->seen && change->first_index == record->last_index + 1 && same_term;
+}
+
+/* In recovery: takes an append up, or finds the log broken. */
+static void recover_append (
+    const struct registry *registry, struct registry_record *record, const struct registry_change *change)
+{
+    if (record->broken || change->count == 0)
+        return;
+    bool behind_hole = record->holes < registry->holes;
+    if (behind_hole ? !proves (record, change) : record->seen && change->first_index > record->last_index + 1) {
+        registry_break (record, change->first_index);
+        return;
+    }
+    record->holes = registry->holes;
+    if (!record->seen || change->first_index > record->last_index + 1)
         record->last_index = change->first_index - 1;
+}
+
+static bool apply_append (const struct registry *registry, struct registry_record *record,
+    const struct registry_change *change, uint64_t turn, bool loose)
+{
+    if (loose)
+        recover_append (registry, record, change);
+    if (record->broken)
+        return loose;
     if (change->count > 0 && change->first_index > record->last_index + 1)
         return false;
     if (change->truncate_from != 0)
@@ -206,6 +273,7 @@ static bool apply_append (
         run_push (
             record, (struct registry_run){.first_index = change->first_index, .turn = turn, .group = change->group});
         record->last_index = change->first_index + change->count - 1;
+        record->tail_term = change->tail_term;
         record->seen = true;
     }
     return true;
@@ -228,8 +296,11 @@ bool registry_apply (struct registry *registry, struct registry_change *change, 
     maitre_assert (record != NULL);
     switch (change->kind) {
     case REGISTRY_APPEND:
-        return apply_append (record, change, turn, loose);
+        return apply_append (registry, record, change, turn, loose);
     case REGISTRY_RESET:
+        record->broken = false;
+        record->holes = registry->holes;
+        record->tail_term = 0;
         record->run_first = record->run_end = 0;
         record->last_index = change->first_index - 1;
         record->compact_index = loose ? record->compact_index : record->last_index;
@@ -248,6 +319,7 @@ bool registry_apply (struct registry *registry, struct registry_change *change, 
         return true;
     case REGISTRY_REMOVE:
         record->removed = true;
+        record->broken = false;
         record->run_first = record->run_end = 0;
         record->last_index = record->compact_index;
         return true;
@@ -291,7 +363,7 @@ void registry_check (const struct registry *registry)
         const struct registry_record *record = registry->records[i];
         maitre_assert (i == 0 || record_order (registry->records[i - 1], record->shard, record->replica) < 0);
         maitre_assert (record->compact_index <= record->last_index);
-        maitre_assert (!record->removed || record->run_first == record->run_end);
+        maitre_assert (!(record->removed || record->broken) || record->run_first == record->run_end);
         maitre_assert (record->last_index == record->compact_index || record->run_end > record->run_first);
         for (size_t k = record->run_first; k < record->run_end; k++) {
             const struct registry_run *run = &record->runs[k];

@@ -19,20 +19,21 @@ static bool make_sub_dir (const char *dir)
     return mkdir (dir, 0700) == 0 || errno == EEXIST;
 }
 
-/* Tells a torn tail from rot before RocksDB sees the files, and cuts the former: it would refuse, or worse, not notice.
- * The suspect mark goes first (invariant 5). */
+/* Tells a torn tail from rot before RocksDB sees the files, cuts the former, and takes out the latter: it would refuse, or
+ * worse, not notice. The suspect mark goes first (invariant 5). */
 static enum status mend_log (struct store *store, struct store_error *error)
 {
     struct wal_report report;
     enum status status = wal_inspect (store->log_dir, &report, error);
     if (status != STATUS_OK || report.condition == WAL_WHOLE)
         return status;
-    if (report.condition == WAL_ROT)
-        return store_fail (error, STATUS_DATA_LOSS,
-            "log/%06" PRIu64 ".log is damaged behind byte %" PRIu64 " of %" PRIu64 ", and valid records follow: synced "
-            "turns of all shards rotted",
-            report.file, report.offset, report.size);
     char reason[160];
+    if (report.condition == WAL_ROT) {
+        snprintf (reason, sizeof reason,
+            "synced turns rotted: log/%06" PRIu64 ".log is damaged behind byte %" PRIu64 " of %" PRIu64, report.file,
+            report.offset, report.size);
+        return store_hole_salvage (store, reason, error);
+    }
     snprintf (reason, sizeof reason, "a torn tail was cut: log/%06" PRIu64 ".log from byte %" PRIu64 " of %" PRIu64,
         report.file, report.offset, report.size);
     status = folder_suspect_set (&store->folder, reason);
@@ -140,6 +141,7 @@ void store_close (struct store **store_at)
     pthread_mutex_destroy (&store->lock);
     pthread_mutex_destroy (&store->sweeping);
     free (store->turn_bytes);
+    store_hole_forget (store);
     free (store->log_dir);
     free (store->state_dir);
     free (store->ingest_dir);

@@ -12,6 +12,7 @@
  *   FORMAT     "maitred-store 1": a newer number is refused
  *   IDENTITY   cluster id, node uuid, storage id, node index; written last of all when a folder is made
  *   SUSPECT    there while nothing recovered here may vote (design.md "Suspect"); holds the reason
+ *   SALVAGED   there while batches of a rotten log/ were taken out, and no turn has closed the hole yet (store_log.h)
  *   MARK       number of the last synced turn, written without sync: tells a log that lost its end at a kill
  *   log/       RocksDB, WAL synced once a turn            state/     RocksDB without WAL, fed by whole SST files
  *   files/     small named files (store_file_put)         damaged-N/ what store_quarantine set aside

@@ -29,6 +29,21 @@ struct database {
     rocksdb_env_t *env;
 };
 
+/* In the data folder from before a salvage until the turn that closes its holes is synced. A lost batch need not leave a gap
+ * in the numbers: its turn may have been dropped since, or have been the last. But terms, cuts and generations stood in it. */
+#define STORE_SALVAGED "SALVAGED"
+enum store_salvaged {
+    STORE_SALVAGED_NOTHING = 0,
+    STORE_SALVAGED_MIDDLE, /* what stood behind the damage was found */
+    STORE_SALVAGED_END,    /* ... or not */
+};
+
+/* Parts of turns that a start did not find: written as empty ones by the first turn, for the numbers must not have gaps. */
+struct store_gap {
+    uint64_t turn, turns; /* whole turns, or one part of one */
+    uint32_t part, parts; /* parts 0: not known yet */
+};
+
 struct store {
     struct folder folder;
     char *log_dir, *state_dir, *ingest_dir, *files_dir;
@@ -38,7 +53,12 @@ struct store {
     pthread_mutex_t sweeping; /* no import begins while a sweep looks for garbage */
     struct registry registry;
     bool recovered;
-    bool wal_torn;                  /* store_verify.c: read up to the torn end */
+    bool wal_torn; /* store_verify.c: read up to the torn end */
+    enum store_salvaged salvaged;
+    bool holed; /* until the first turn: the log has gaps, or a replica's log is broken */
+    struct store_gap *gaps;
+    size_t gaps_count;
+    struct store_hole hole;         /* what the start found of that */
     uint64_t turn_first, turn_last; /* turns in the log: [first, last]; first = last + 1 when it is empty */
     uint32_t *turn_bytes;           /* ring of the packed bytes of those, by turn */
     size_t turn_room;
@@ -76,6 +96,28 @@ WARN_UNUSED enum status store_state_parse_applied (
 
 /* Notes the packed size of turn_last, just committed or recovered. Lock held (or before any other thread). */
 void store_log_note_turn (struct store *store, uint64_t turn, size_t bytes);
+
+/* ---- store_hole.c */
+
+/* What the mark of a salvage says. */
+enum store_salvaged store_hole_marked (const struct store *store);
+
+/* What the scan of the write-ahead files called rot: the folder becomes suspect, what is left takes their place, and they
+ * are kept in damaged-N/. Before the log is opened. INTERNAL. */
+WARN_UNUSED enum status store_hole_salvage (struct store *store, const char *reason, struct store_error *error);
+
+/* These whole turns (part 0, parts 1), or this part of one (parts 0: store_hole_parts follows), are lost. False: no memory. */
+WARN_UNUSED bool store_hole_note (struct store *store, uint64_t turn, uint64_t turns, uint32_t part, uint32_t parts);
+void store_hole_parts (struct store *store, uint64_t turn, uint32_t parts);
+
+/* The first turn: empty parts where some were lost. */
+void store_hole_fill (const struct store *store, rocksdb_writebatch_t *batch);
+
+/* That turn is synced: takes the mark of the salvage away. INTERNAL: it stays, and the next start looks once more. */
+WARN_UNUSED enum status store_hole_close (struct store *store);
+
+/* That turn is synced, or the store is closed. */
+void store_hole_forget (struct store *store);
 
 /* Forgets the sizes of turns below `first`. Lock held. */
 void store_log_forget_turns (struct store *store, uint64_t first);

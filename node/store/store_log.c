@@ -61,10 +61,15 @@ struct reader {
     uint64_t first; /* 'm': the first turn that must be there */
     uint64_t next;  /* turn and part that must come next */
     uint32_t part;
+    uint32_t parts; /* of that turn, 0 while none of its parts was read */
     uint32_t group; /* place in the turn */
     size_t turn_bytes;
     bool any_mark;
+    bool indexing; /* the first pass */
 };
+
+/* A hole that is longer than any log is no hole: a turn's number is wrong. */
+#define LOST_TURNS_MAX (UINT64_C (1) << 20)
 
 static struct bytes iterator_key (rocksdb_iterator_t *iterator)
 {
@@ -159,24 +164,24 @@ static enum status read_marks (struct reader *reader)
 
 typedef enum status group_visit (struct reader *reader, const struct pack_group *group, struct bytes *body);
 
+/* The next entry. DATA_LOSS with *framed: its checksum is wrong, but where the next one begins is known. */
+static enum status read_entry (
+    struct bytes *body, const struct pack_group *group, uint64_t index, struct store_entry *entry, bool *framed)
+{
+    *framed = body->len >= PACK_ENTRY_BYTES && body->len - PACK_ENTRY_BYTES >= bytes_get_u32 (body->data + 9);
+    return pack_read_entry (body, group, index, entry);
+}
+
+static enum status unreadable_turn (struct reader *reader)
+{
+    return store_fail (reader->error, STATUS_DATA_LOSS, "turn %" PRIu64 " is damaged", reader->next);
+}
+
 /* First pass: every checksum, and where each entry lies. */
 static enum status index_group (struct reader *reader, const struct pack_group *group, struct bytes *body)
 {
     struct registry *registry = &reader->store->registry;
     struct registry_record *record = registry_make (registry, group->shard, group->replica);
-    if (record == NULL)
-        return store_fail (reader->error, STATUS_INTERNAL, "out of memory");
-    for (uint32_t i = 0; i < group->count; i++) {
-        struct store_entry entry;
-        if (pack_read_entry (body, group, group->first_index + i, &entry) != STATUS_OK)
-            return store_fail (reader->error, STATUS_DATA_LOSS,
-                "turn %" PRIu64 ": entry %" PRIu64 " of shard %" PRIu32 " is damaged", reader->next,
-                group->first_index + i, group->shard);
-        if (entry.term > record->last_term)
-            record->last_term = entry.term;
-    }
-    if (record->removed)
-        return STATUS_OK;
     struct registry_change change = {.kind = group->flags == PACK_FLAG_RESET ? REGISTRY_RESET : REGISTRY_APPEND,
         .shard = group->shard,
         .replica = group->replica,
@@ -184,10 +189,28 @@ static enum status index_group (struct reader *reader, const struct pack_group *
         .first_index = group->first_index,
         .count = group->count,
         .group = reader->group};
-    if (!registry_apply (registry, &change, reader->next, true))
-        return store_fail (reader->error, STATUS_DATA_LOSS,
-            "turn %" PRIu64 ": shard %" PRIu32 " goes on at entry %" PRIu64 ", but its log ends at %" PRIu64,
-            reader->next, group->shard, group->first_index, record->last_index);
+    if (record == NULL)
+        return store_fail (reader->error, STATUS_INTERNAL, "out of memory");
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct store_entry entry;
+        bool framed;
+        enum status status = read_entry (body, group, group->first_index + i, &entry, &framed);
+        if (!framed)
+            return unreadable_turn (reader);
+        if (status != STATUS_OK && entry.index > record->compact_index && !record->removed)
+            registry_break (record, entry.index);
+        if (status != STATUS_OK)
+            continue;
+        if (entry.term > record->last_term)
+            record->last_term = entry.term;
+        if (i == 0)
+            change.first_term = entry.term;
+        change.tail_term = i + 1 == group->count ? entry.term : 0;
+    }
+    if (record->removed)
+        return STATUS_OK;
+    bool fits = registry_apply (registry, &change, reader->next, true);
+    maitre_assert (fits);
     return STATUS_OK;
 }
 
@@ -198,12 +221,15 @@ static enum status hand_out_group (struct reader *reader, const struct pack_grou
     maitre_assert (record != NULL);
     for (uint32_t i = 0; i < group->count; i++) {
         struct store_entry entry;
-        enum status status = pack_read_entry (body, group, group->first_index + i, &entry);
-        if (status != STATUS_OK)
-            return store_fail (reader->error, status, "turn %" PRIu64 " changed while it was read", reader->next);
-        const struct registry_run *run = registry_run_of (record, entry.index);
-        if (entry.index > record->compact_index && run != NULL && run->turn == reader->next &&
-            run->group == reader->group)
+        bool framed;
+        enum status status = read_entry (body, group, group->first_index + i, &entry, &framed);
+        const struct registry_run *run = framed ? registry_run_of (record, entry.index) : NULL;
+        bool needed = framed && entry.index > record->compact_index && run != NULL && run->turn == reader->next &&
+                      run->group == reader->group;
+        if (!framed || (needed && status != STATUS_OK))
+            return store_fail (
+                reader->error, STATUS_DATA_LOSS, "turn %" PRIu64 " changed while it was read", reader->next);
+        if (needed)
             reader->recovery->entry (reader->recovery->argument, record->shard, record->replica, &entry);
     }
     return STATUS_OK;
@@ -216,89 +242,166 @@ static enum status read_part (struct reader *reader, const struct pack_part *par
     for (uint32_t i = 0; status == STATUS_OK && i < part->groups; i++) {
         struct pack_group group;
         if (pack_read_group (&body, &group) != STATUS_OK)
-            return store_fail (reader->error, STATUS_DATA_LOSS, "turn %" PRIu64 " is damaged", part->turn);
+            return unreadable_turn (reader);
         status = visit (reader, &group, &body);
         reader->group++;
     }
-    if (status == STATUS_OK && body.len != 0)
-        return store_fail (reader->error, STATUS_DATA_LOSS, "turn %" PRIu64 " is damaged", part->turn);
+    return status == STATUS_OK && body.len != 0 ? unreadable_turn (reader) : status;
+}
+
+/* ---- what is lost of them ---- */
+
+/* Whole turns from `next` on, or this part of that one (parts 0). What is read behind it is judged by the registry. */
+static enum status lose (struct reader *reader, uint64_t turns, uint32_t parts)
+{
+    if (!reader->indexing)
+        return STATUS_OK;
+    registry_hole (&reader->store->registry);
+    bool noted = turns <= LOST_TURNS_MAX &&
+                 store_hole_note (reader->store, reader->next, turns, parts == 0 ? reader->part : 0, parts);
+    return noted ? STATUS_OK
+                 : store_fail (reader->error, STATUS_DATA_LOSS,
+                       "turns %" PRIu64 " to %" PRIu64 " of all shards are missing", reader->next,
+                       reader->next + turns - 1);
+}
+
+static enum status lose_parts (struct reader *reader, uint32_t until)
+{
+    enum status status = STATUS_OK;
+    for (; status == STATUS_OK && reader->part < until; reader->part++)
+        status = lose (reader, 1, 0);
     return status;
 }
 
-/* The part under the iterator: it must be the one that comes next. */
-static enum status check_place (struct reader *reader, struct bytes key, struct bytes value, struct pack_part *part)
+static enum status end_turn (struct reader *reader)
 {
-    if (key.len != PACK_TURN_KEY_BYTES)
-        return store_fail (reader->error, STATUS_DATA_LOSS, "the log holds a key that is no turn's");
-    uint64_t turn = bytes_get_u64 (key.data + 1);
-    uint32_t number = bytes_get_u16 (key.data + 9);
-    if (turn != reader->next || number != reader->part)
-        return store_fail (reader->error, STATUS_DATA_LOSS,
-            "turns %" PRIu64 " to %" PRIu64 " of all shards are missing (part %" PRIu32 " of the first)", reader->next,
-            turn > reader->next ? turn - 1 : turn, reader->part);
-    enum status status = pack_read_part (value, part);
-    if (status == STATUS_UNIMPLEMENTED)
-        return store_fail (reader->error, STATUS_FAILED_PRECONDITION, "the log has turns of a newer maitred");
-    if (status != STATUS_OK || part->turn != turn || part->part != number || part->parts <= number)
-        return store_fail (reader->error, STATUS_DATA_LOSS, "turn %" PRIu64 " is damaged, for all shards in it", turn);
-    return STATUS_OK;
+    enum status status = lose_parts (reader, reader->parts);
+    if (reader->indexing) {
+        store_hole_parts (reader->store, reader->next, reader->part);
+        store_log_note_turn (reader->store, reader->next, reader->turn_bytes);
+    }
+    reader->next++;
+    reader->part = reader->parts = reader->group = 0;
+    reader->turn_bytes = 0;
+    return status;
 }
 
-static enum status read_turns (struct reader *reader, group_visit *visit, bool note)
+/* Everything in front of this part of this turn that did not come is lost. */
+static enum status go_to (struct reader *reader, uint64_t turn, uint32_t part)
+{
+    enum status status = STATUS_OK;
+    if (turn < reader->next || (turn == reader->next && part < reader->part))
+        return store_fail (
+            reader->error, STATUS_DATA_LOSS, "the log holds turn %" PRIu64 ", which it had dropped", turn);
+    if (turn > reader->next && reader->part > 0)
+        status = end_turn (reader);
+    if (status == STATUS_OK && turn > reader->next)
+        status = lose (reader, turn - reader->next, 1);
+    for (; status == STATUS_OK && reader->next < turn; reader->next++) {
+        if (reader->indexing)
+            store_log_note_turn (reader->store, reader->next, 0);
+    }
+    return status == STATUS_OK ? lose_parts (reader, part) : status;
+}
+
+/* The part under the iterator. */
+static enum status read_value (struct reader *reader, uint64_t turn, struct bytes value, group_visit *visit)
+{
+    struct pack_part part;
+    enum status status = pack_read_part (value, &part);
+    if (status == STATUS_UNIMPLEMENTED)
+        return store_fail (reader->error, STATUS_FAILED_PRECONDITION, "the log has turns of a newer maitred");
+    reader->turn_bytes += value.len;
+    bool its_own = status == STATUS_OK && part.turn == turn && part.part == reader->part && part.parts > part.part &&
+                   (reader->parts == 0 || part.parts == reader->parts);
+    if (its_own)
+        reader->parts = part.parts;
+    status = its_own ? read_part (reader, &part, visit) : lose (reader, 1, 0);
+    reader->part++;
+    return status == STATUS_OK && reader->part == reader->parts ? end_turn (reader) : status;
+}
+
+static enum status read_turns (struct reader *reader, group_visit *visit, bool indexing)
 {
     enum status status = STATUS_OK;
     reader->next = reader->first;
-    reader->part = reader->group = 0;
+    reader->part = reader->parts = reader->group = 0;
     reader->turn_bytes = 0;
+    reader->indexing = indexing;
     /* From the very first turn key, not from `first`: what should be gone and is not shows up as well. */
     for (rocksdb_iter_seek (reader->iterator, "t", 1); status == STATUS_OK && rocksdb_iter_valid (reader->iterator);
          rocksdb_iter_next (reader->iterator)) {
         struct bytes key = iterator_key (reader->iterator), value = iterator_value (reader->iterator);
-        struct pack_part part;
         if (key.len == 0 || key.data[0] != 't')
             break;
-        status = check_place (reader, key, value, &part);
+        if (key.len != PACK_TURN_KEY_BYTES)
+            return store_fail (reader->error, STATUS_DATA_LOSS, "the log holds a key that is no turn's");
+        uint64_t turn = bytes_get_u64 (key.data + 1);
+        status = go_to (reader, turn, bytes_get_u16 (key.data + 9));
         if (status == STATUS_OK)
-            status = read_part (reader, &part, visit);
-        reader->turn_bytes += value.len;
-        reader->part++;
-        if (status == STATUS_OK && reader->part == part.parts) {
-            if (note)
-                store_log_note_turn (reader->store, reader->next, reader->turn_bytes);
-            reader->next++;
-            reader->part = reader->group = 0;
-            reader->turn_bytes = 0;
-        }
+            status = read_value (reader, turn, value, visit);
     }
     if (status == STATUS_OK)
         status = iterator_status (reader);
-    if (status == STATUS_OK && reader->part != 0)
-        status = store_fail (reader->error, STATUS_DATA_LOSS, "turn %" PRIu64 " lacks its last part", reader->next);
-    return status;
+    return status == STATUS_OK && reader->part > 0 ? end_turn (reader) : status;
 }
 
 /* ---- what it means ---- */
 
 static enum status check_record (struct reader *reader, struct registry_record *record)
 {
+    struct store *store = reader->store;
     if (!record->seen)
         record->last_index = record->compact_index;
     if (record->removed)
         return STATUS_OK;
     bool complete = record->last_index >= record->compact_index;
     registry_trim (record);
-    if (record->last_index > record->compact_index)
+    if (record->last_index > record->compact_index && !record->broken)
         complete = record->runs[record->run_first].first_index <= record->compact_index + 1;
     if (!complete)
-        return store_fail (reader->error, STATUS_DATA_LOSS, "entries of shard %" PRIu32 " from %" PRIu64 " are missing",
-            record->shard, record->compact_index + 1);
+        registry_break (record, record->compact_index + 1);
+    store->holed = store->holed || record->broken;
+    if (record->compact_term > record->last_term)
+        record->last_term = record->compact_term;
     /* A term is always stored before, or with, the entries of it (R1, R2). */
     if (record->last_term <= record->term)
         return STATUS_OK;
     char reason[160];
     snprintf (reason, sizeof reason, "shard %" PRIu32 " has entries of term %" PRIu64 ", but remembers term %" PRIu64,
         record->shard, record->last_term, record->term);
-    return folder_suspect_set (&reader->store->folder, reason);
+    if (store->hole.turns > 0 ||
+        store->salvaged !=
+            STORE_SALVAGED_NOTHING) { /* the term went with a lost turn, and maybe a vote in it: a suspect gives none */
+        record->term = record->last_term;
+        record->vote = 0;
+    }
+    return folder_suspect_set (&store->folder, reason);
+}
+
+/* Counts what became of the logs, and marks the folder before anything of it is changed. */
+static enum status check_holes (struct reader *reader)
+{
+    struct store *store = reader->store;
+    struct store_hole *hole = &store->hole;
+    char reason[160] = "entries of the log are damaged or missing";
+    if (!store->holed)
+        return STATUS_OK;
+    for (size_t i = 0; i < store->registry.count; i++) {
+        struct registry_record *record = store->registry.records[i];
+        bool founded = record->config_len > 0 || record->compact_index > 0;
+        if (!record->removed && !founded &&
+            (hole->turns > 0 || store->salvaged != STORE_SALVAGED_NOTHING)) /* its first configuration may be lost */
+            registry_break (record, 1);
+        hole->broken += record->broken;
+        hole->doubtful += !record->broken && registry_doubtful (&store->registry, record);
+        hole->certain += !record->broken && !record->removed && !registry_doubtful (&store->registry, record);
+    }
+    if (hole->turns > 0)
+        snprintf (reason, sizeof reason, "turns %" PRIu64 " to %" PRIu64 " of the log rotted: %" PRIu64 " are lost",
+            hole->turn_first, hole->turn_last, hole->turns);
+    enum status status = folder_suspect_set (&store->folder, reason);
+    return status == STATUS_OK ? status : store_fail (reader->error, status, "cannot mark the folder suspect");
 }
 
 /* A log that ends before a turn known to be synced lost its end in a way that leaves no trace in the log itself. */
@@ -317,9 +420,24 @@ static enum status check_end (struct reader *reader)
     return status == STATUS_OK ? status : store_fail (reader->error, status, "cannot mark the folder suspect");
 }
 
+/* Whether state and log can go together. The text stands in damage[]. */
+static bool fits (const struct registry_record *record, const struct store_replica *replica, char damage[160])
+{
+    if (replica->applied_index < record->compact_index)
+        snprintf (damage, 160, "its state ends at %" PRIu64 ", below the log's cut at %" PRIu64, replica->applied_index,
+            record->compact_index);
+    else if (replica->applied_index > record->last_index)
+        snprintf (damage, 160, "its state is at %" PRIu64 ", past the log's end at %" PRIu64, replica->applied_index,
+            record->last_index);
+    else
+        return true;
+    return false;
+}
+
 static enum status describe (
     struct reader *reader, const struct registry_record *record, struct store_replica *replica, char damage[160])
 {
+    struct store *store = reader->store;
     *replica = (struct store_replica){.shard = record->shard,
         .replica = record->replica,
         .term = record->term,
@@ -329,9 +447,16 @@ static enum status describe (
         .compact_index = record->compact_index,
         .compact_term = record->compact_term,
         .config = bytes_of (record->config, record->config_len),
-        .generation = record->generation};
-    enum status status = store_state_applied (reader->store, record->shard, record->replica, record->generation,
-        &replica->applied_index, &replica->applied_term);
+        .generation = record->generation,
+        .doubtful = registry_doubtful (&store->registry, record)};
+    if (record->broken) {
+        snprintf (damage, 160, "its log is lost from entry %" PRIu64 " to %" PRIu64, record->broken_last + 1,
+            record->broken_index > record->broken_last + 1 ? record->broken_index - 1 : record->broken_index);
+        replica->lost = damage;
+        return STATUS_OK;
+    }
+    enum status status = store_state_applied (
+        store, record->shard, record->replica, record->generation, &replica->applied_index, &replica->applied_term);
     if (status == STATUS_INTERNAL)
         return store_fail (reader->error, status, "the state of shard %" PRIu32 " cannot be read", record->shard);
     if (status == STATUS_DATA_LOSS) {
@@ -339,17 +464,13 @@ static enum status describe (
         replica->damage = damage;
         return STATUS_OK;
     }
-    if (replica->applied_index < record->compact_index) {
-        snprintf (damage, 160, "its state ends at %" PRIu64 ", below the log's cut at %" PRIu64, replica->applied_index,
-            record->compact_index);
+    if (fits (record, replica, damage))
+        return STATUS_OK;
+    if (store->holed)
+        replica->lost = damage;
+    else
         replica->damage = damage;
-    } else if (replica->applied_index > record->last_index) {
-        snprintf (damage, 160, "its state is at %" PRIu64 ", past the log's end at %" PRIu64, replica->applied_index,
-            record->last_index);
-        replica->damage = damage;
-        return folder_suspect_set (&reader->store->folder, damage);
-    }
-    return STATUS_OK;
+    return replica->applied_index > record->last_index ? folder_suspect_set (&store->folder, damage) : STATUS_OK;
 }
 
 /* Everything that can fail comes before the first word to the visitor (invariant 4). */
@@ -388,10 +509,19 @@ enum status store_log_recover (struct store *store, const struct store_recovery 
                              : read_marks (&reader);
     store->turn_first = reader.first;
     store->turn_last = reader.first - 1;
+    if (store->salvaged == STORE_SALVAGED_NOTHING)
+        store->salvaged = store_hole_marked (store);
+    store->holed = store->salvaged != STORE_SALVAGED_NOTHING;
+    if (store->holed) /* in front of all turns, for one that was dropped since */
+        registry_hole (&store->registry);
     if (status == STATUS_OK)
         status = read_turns (&reader, index_group, true);
+    if (store->salvaged == STORE_SALVAGED_END)
+        registry_hole (&store->registry);
     for (size_t i = 0; status == STATUS_OK && i < store->registry.count; i++)
         status = check_record (&reader, store->registry.records[i]);
+    if (status == STATUS_OK)
+        status = check_holes (&reader);
     if (status == STATUS_OK)
         status = check_end (&reader);
     if (status == STATUS_OK) {

@@ -10,7 +10,9 @@
  *   2. An append at index i replaces everything of that replica at and above i, as does truncate_from.
  *   3. Each entry has a checksum over (shard, replica, index, term, type, payload), each part of a turn one over all of
  * it.
- *   4. Recovery hands out nothing unless every turn of the log was read, in sequence, with right checksums.
+ *   4. Recovery hands out nothing of a turn that was not read whole, with right checksums. A lost turn with others behind it
+ *      (rot) condemns those logs that cannot prove that it held nothing of theirs (registry.h): they must be reset by the
+ *      very first turn, which closes the hole; until it is synced every start finds the same. The folder is suspect.
  *   5. A removed replica id never comes back.
  *   6. Turns that no replica needs leave the log within later turns' batches: nothing unsynced enters the WAL for it.
  */
@@ -69,7 +71,7 @@ WARN_UNUSED enum status store_turn_remove (struct store_turn *turn, uint32_t sha
 /* Writes and syncs the turn. Writer thread only. On OK everything in it survives a power loss, and the turn may be
  * reset. DATA_LOSS: this or an earlier write failed; the outcome is unknown, the store is latched and (if the disk
  * still lets it) suspect: answer nobody and end the process. INVALID_ARGUMENT: an entry leaves a gap behind its
- * replica's log, or names a removed replica: a bug of the caller; RESOURCE_EXHAUSTED: out of memory. After these two nothing was written and
+ * replica's log, or names a removed replica, or the first turn leaves a broken log: a bug of the caller; RESOURCE_EXHAUSTED: out of memory. After these two nothing was written and
  * nothing is latched. */
 WARN_UNUSED enum status store_turn_commit (struct store_turn *turn, struct store_error *error);
 
@@ -87,6 +89,15 @@ struct store_replica {
     uint32_t generation;                  /* live generation of its state */
     uint64_t applied_index, applied_term; /* durably written back */
     const char *damage; /* NULL, or why its state cannot be used: it needs a snapshot from its leader */
+    const char *lost;   /* NULL, or why its log cannot be used: store_turn_install must reset it in the first turn */
+    bool doubtful; /* it may have acknowledged more than its log holds, or hold what was replaced: suspect at least */
+};
+
+/* What rot took out of the log, as the recovery found it. */
+struct store_hole {
+    uint64_t turns, turn_first,
+        turn_last;                      /* lost turns, whole or in part; 0: entries, or turns that were dropped since */
+    uint32_t broken, doubtful, certain; /* replicas by what became of their logs */
 };
 
 struct store_recovery {
@@ -99,10 +110,14 @@ struct store_recovery {
 };
 
 /* Reads and checks the whole log, then hands it out. Once, after store_open and before the first commit (required even
- * for a new folder). May find the store suspect (a lost end). DATA_LOSS: a turn is missing or damaged, or a replica's
- * log has a gap; error->text says which turn and shards; nothing was handed out. INTERNAL: RocksDB refused. */
+ * for a new folder). May find the store suspect (a lost end, a hole). DATA_LOSS: nothing of it can be trusted: a mark is
+ * damaged, or no turn is left; error->text says what; nothing was handed out. INTERNAL: RocksDB refused. */
 WARN_UNUSED enum status store_log_recover (
     struct store *store, const struct store_recovery *recovery, struct store_error *error);
+
+/* Whether the recovery found holes that no turn has closed yet. The next commit must reset (install) or remove each replica
+ * whose row had `lost`, else it is refused. Any thread. */
+bool store_log_holed (const struct store *store, struct store_hole *hole);
 
 /* Reads about bytes_max of the stored turns from *turn on (0: the oldest) and checks their checksums; *over with the end.
  * Any thread, one at a time, after recovery. DATA_LOSS, INTERNAL: error tells. */

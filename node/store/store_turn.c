@@ -426,6 +426,7 @@ static void settle (struct store_turn *turn, uint64_t number, uint64_t first, si
     }
     store_log_note_turn (store, number, bytes);
     store_log_forget_turns (store, first);
+    store_hole_forget (store);
     store->stats.turns++;
     store->stats.turn_bytes += bytes;
     store->stats.sync_us_last = took_us;
@@ -451,12 +452,15 @@ enum status store_turn_commit (struct store_turn *turn, struct store_error *erro
     pthread_mutex_lock (&store->lock);
     uint64_t number = store->turn_last + 1, first = store->turn_first;
     enum status status = registry_try (&store->registry, turn->changes, turn->changes_count, error);
+    if (status == STATUS_OK && store->holed && !registry_try_mends (&store->registry))
+        status = store_fail (error, STATUS_INVALID_ARGUMENT, "the first turn leaves a broken log as it is");
     rocksdb_writebatch_clear (turn->batch);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && !store->holed) /* what is to be filled must not be dropped with the same write */
         first = collect (store, turn->batch, number);
     pthread_mutex_unlock (&store->lock);
     if (status == STATUS_OK) {
         size_t bytes = fill_batch (turn, number, scratch);
+        store_hole_fill (store, turn->batch);
         uint64_t started_us = now_us ();
         char *failed = NULL;
         if (failpoint (FAILPOINT_LOG_WRITE_BEFORE))
@@ -468,6 +472,10 @@ enum status store_turn_commit (struct store_turn *turn, struct store_error *erro
             status = fail_commit (store, failed, error);
         else
             settle (turn, number, first, bytes, now_us () - started_us);
+        if (failed == NULL && store->salvaged != STORE_SALVAGED_NOTHING) {
+            enum status closed = store_hole_close (store);
+            (void) closed; /* the mark stays: the next start doubts once more */
+        }
     }
     free (scratch);
     return status;

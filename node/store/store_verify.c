@@ -1,10 +1,12 @@
 #include "node/store/store_verify.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/store/store_internal.h"
 #include "node/store/wal.h"
@@ -13,12 +15,15 @@
 #define PROGRESS_ROWS 10000
 
 #define FROM_PEERS "start the node while a majority of the others runs: they fill it"
+#define FILLED_ANEW                                                                                                    \
+    "start the node while a majority of the others runs: its leader fills it; a cluster of one node cannot"
 #define LOST_DISK "the node does not start: see \"A disk that is lost or damaged\" in node/README.md"
 
 struct verify {
     const struct store_verify_visitor *visitor;
     struct store_verify_totals *totals;
     struct store *store;
+    char *temporary; /* where what can be saved of a rotten log is looked at */
 };
 
 __attribute__ ((format (printf, 5, 6))) static void found (
@@ -111,6 +116,66 @@ static void check_marks (struct verify *verify)
 
 /* ---- the log */
 
+static char *temporary_dir (void)
+{
+    const char *base = getenv ("TMPDIR");
+    char *dir = small_file_path (base != NULL && base[0] != 0 ? base : "/tmp", "maitred-verify-XXXXXX");
+    if (dir != NULL && mkdtemp (dir) == NULL) {
+        free (dir);
+        return NULL;
+    }
+    return dir;
+}
+
+static void remove_temporary (const char *dir)
+{
+    DIR *folder = opendir (dir);
+    struct dirent *item;
+    while (folder != NULL && (item = readdir (folder)) != NULL)
+        unlinkat (dirfd (folder), item->d_name, 0); /* not . and .., which are folders */
+    if (folder != NULL)
+        closedir (folder);
+    rmdir (dir);
+}
+
+static bool link_rest (const char *from, const char *into)
+{
+    char *source = realpath (from, NULL);
+    DIR *folder = source == NULL ? NULL : opendir (source);
+    struct dirent *item;
+    bool fine = folder != NULL;
+    while (fine && (item = readdir (folder)) != NULL) {
+        char *target = small_file_path (source, item->d_name), *name = small_file_path (into, item->d_name);
+        fine = target != NULL && name != NULL && (symlink (target, name) == 0 || errno == EEXIST);
+        free (target);
+        free (name);
+    }
+    if (folder != NULL)
+        closedir (folder);
+    free (source);
+    return fine;
+}
+
+/* The log as a start would have it: what can be saved of damaged files beside links to the others, in a folder elsewhere. */
+static enum status view_salvaged (struct verify *verify, struct store_error *error)
+{
+    struct store *store = verify->store;
+    struct wal_salvaged salvaged;
+    verify->temporary = temporary_dir ();
+    if (verify->temporary == NULL)
+        return store_fail (error, STATUS_INTERNAL, "no folder for what can be saved of the log: %s", strerror (errno));
+    enum status status = wal_salvage (store->log_dir, verify->temporary, &salvaged, error);
+    if (status == STATUS_OK && !link_rest (store->log_dir, verify->temporary))
+        status = store_fail (error, STATUS_INTERNAL, "%s cannot be filled: %s", verify->temporary, strerror (errno));
+    if (status == STATUS_OK) {
+        free (store->log_dir);
+        store->log_dir = strdup (verify->temporary);
+        store->salvaged = salvaged.end_lost ? STORE_SALVAGED_END : STORE_SALVAGED_MIDDLE;
+    }
+    return status == STATUS_OK && store->log_dir == NULL ? store_fail (error, STATUS_INTERNAL, "out of memory")
+                                                         : status;
+}
+
 /* False: it cannot be read any further. */
 static bool check_wal (struct verify *verify, enum status *status, struct store_error *error)
 {
@@ -127,16 +192,23 @@ static bool check_wal (struct verify *verify, enum status *status, struct store_
             "a torn end: whole up to byte %" PRIu64 " of %" PRIu64 ", as a power loss leaves it", report.offset,
             report.size);
     if (report.condition == WAL_ROT)
-        found (verify, STORE_VERIFY_OPERATOR, where, LOST_DISK,
+        found (verify, STORE_VERIFY_MENDED, where, FROM_PEERS,
             "damaged behind byte %" PRIu64 " of %" PRIu64 ", and valid records follow: synced turns rotted",
             report.offset, report.size);
-    return report.condition != WAL_ROT;
+    if (report.condition == WAL_ROT)
+        *status = view_salvaged (verify, error);
+    return *status == STATUS_OK;
 }
 
 static void note_replica (void *argument, const struct store_replica *replica)
 {
     struct verify *verify = argument;
     verify->totals->replicas++;
+    if (replica->lost != NULL) {
+        char where[48];
+        snprintf (where, sizeof where, "log/ shard %" PRIu32, replica->shard);
+        found (verify, STORE_VERIFY_MENDED, where, FILLED_ANEW, "%s: the start empties this replica", replica->lost);
+    }
     if (replica->damage != NULL && verify->store->state.db != NULL) {
         char where[48];
         snprintf (where, sizeof where, "state/ shard %" PRIu32, replica->shard);
@@ -172,7 +244,14 @@ static void check_log (struct verify *verify)
     verify->totals->turns = store->turn_last + 1 - store->turn_first;
     verify->totals->log_bytes = store->log_bytes;
     progress (verify, "log", store->log_bytes, store->log_bytes);
-    if (!suspect && store->folder.suspect)
+    struct store_hole hole;
+    if (store_log_holed (store, &hole))
+        found (verify, STORE_VERIFY_MENDED, "log/", FROM_PEERS,
+            "of turns %" PRIu64 " to %" PRIu64 " %" PRIu64 " rotted: %" PRIu32
+            " replicas prove that they lost nothing, %" PRIu32 " may have lost their newest entries, %" PRIu32
+            " start over; none votes before a leader has looked after it",
+            hole.turn_first, hole.turn_last, hole.turns, hole.certain, hole.doubtful, hole.broken);
+    else if (!suspect && store->folder.suspect)
         found (verify, STORE_VERIFY_MENDED, "log/", FROM_PEERS, "%s", store->folder.reason);
 }
 
@@ -290,6 +369,9 @@ enum status store_verify (const char *dir, const struct store_verify_visitor *vi
         status = check_databases (&verify, error);
     }
     store_close (&store);
+    if (verify.temporary != NULL)
+        remove_temporary (verify.temporary);
+    free (verify.temporary);
     bool damaged = totals->mended > 0 || totals->operators > 0;
     return status != STATUS_OK ? status : damaged ? STATUS_DATA_LOSS : STATUS_OK;
 }

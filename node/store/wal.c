@@ -1,4 +1,4 @@
-#include "node/store/wal.h"
+#include "node/store/wal_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,9 +10,8 @@
 
 #include "node/failpoint/failpoint.h"
 #include "node/store/small_file.h"
-#include "node/store/wal_scan.h"
 
-static ssize_t read_block (int fd, uint8_t *block)
+ssize_t wal_read_block (int fd, uint8_t *block)
 {
     size_t done = 0;
     while (done < WAL_BLOCK_BYTES) {
@@ -28,7 +27,7 @@ static ssize_t read_block (int fd, uint8_t *block)
     return (ssize_t) done;
 }
 
-static char *wal_path (const char *dir, uint64_t file)
+char *wal_path (const char *dir, uint64_t file)
 {
     char name[32];
     snprintf (name, sizeof name, "%06" PRIu64 ".log", file);
@@ -44,7 +43,7 @@ static enum status scan_file (const char *dir, uint64_t file, struct wal_scan *s
     uint8_t *block = malloc (WAL_BLOCK_BYTES);
     ssize_t n = fd < 0 || block == NULL ? -1 : 0;
     *size = 0;
-    while (n >= 0 && (n = read_block (fd, block)) > 0) {
+    while (n >= 0 && (n = wal_read_block (fd, block)) > 0) {
         wal_scan_block (scan, block, (size_t) n, *size);
         *size += (uint64_t) n;
     }
@@ -60,8 +59,7 @@ static int file_order (const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The numbers of all write-ahead files, ascending, on the heap. */
-static enum status list_files (const char *dir, uint64_t **files, size_t *n)
+enum status wal_list (const char *dir, uint64_t **files, size_t *n)
 {
     *files = NULL;
     *n = 0;
@@ -110,7 +108,7 @@ enum status wal_inspect (const char *dir, struct wal_report *report, struct stor
     struct crc32c *crc = malloc (sizeof *crc);
     uint64_t *files;
     size_t n;
-    enum status status = list_files (dir, &files, &n);
+    enum status status = wal_list (dir, &files, &n);
     if (crc == NULL)
         status = STATUS_INTERNAL;
     if (status == STATUS_OK) {

@@ -28,6 +28,19 @@ struct wal_report {
 /* Looks at every *.log file of `dir` (none is WAL_WHOLE). INTERNAL when a file cannot be read. */
 WARN_UNUSED enum status wal_inspect (const char *dir, struct wal_report *report, struct store_error *error);
 
+struct wal_salvaged {
+    uint32_t files;   /* damaged ones, each written anew */
+    uint64_t records; /* whole valid batches in them */
+    bool end_lost;    /* nothing valid stands behind the last damage: who knows how much there was */
+};
+
+/* After WAL_ROT: writes each damaged file of `dir` anew into the folder `into`, with its whole valid batches alone, and
+ * syncs it; nothing changes in `dir`. Reading goes on behind damage only where valid records follow one another to the end
+ * of the block, and where batches' sequence numbers still rise: bytes within a payload are not taken for a record. Which
+ * turns are missing then is for whoever reads turn numbers. INTERNAL. */
+WARN_UNUSED enum status wal_salvage (
+    const char *dir, const char *into, struct wal_salvaged *report, struct store_error *error);
+
 /* Cuts the damaged file of a WAL_TORN report at its offset and syncs it. INTERNAL. */
 WARN_UNUSED enum status wal_cut (const char *dir, const struct wal_report *report, struct store_error *error);
 

@@ -54,7 +54,7 @@ listed() { "$BIN/maitred" --failpoints | awk -F'\t' "$1" | wc -l; }
 # Whether a write-back that fails ends the node or has its state made anew depends on what meets the disk first: the points
 # of that situation are for scripts/failpoints --when mend. So are the points' own failures (--action fail): one of 53,
 # file.folder.before, left its node not ready in one of two runs, which is not understood yet.
-EACH='load|write|feed|fed|create|found|start|torn|stale|drain|stranger'
+EACH='load|write|feed|fed|create|found|start|torn|rot|stale|drain|stranger'
 
 @test "every point crashes its node once, under load, and nothing acknowledged is lost" {
   sweep --when "$EACH"

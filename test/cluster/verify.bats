@@ -88,7 +88,7 @@ finds() {
   finds 1 mended 'state/*'
   rm -rf "$COPY" && cp -a "$FOLDER" "$COPY"
   flip "$(largest "$COPY/log" '*.log')" 40
-  finds 1 operator 'log/*'
+  finds 1 mended 'log/*.log'
   rm -rf "$COPY" && cp -a "$FOLDER" "$COPY"
   flip "$(largest "$COPY/state" 'MANIFEST-*')" 30
   finds 1 mended 'state/'

@@ -247,7 +247,6 @@ struct sim_node {
     uint64_t wake_us;       /* the wake that counts */
     bool sync_fails;        /* its next sync */
     enum sim_damage damage; /* what happens to its disk in the next crash */
-    bool refuses;           /* its log is rotten: it does not start any more */
     struct sim_disk disk;
     struct sim_engine *engine; /* services mode, while it lives */
     /* services mode, in the data folder */
@@ -366,7 +365,8 @@ struct sim_group {
 struct sim_counts {
     uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
         changes, forwarded;
-    uint64_t faults[SIM_FAMILIES_MAX]; /* injected, by the family's bit */
+    uint64_t certain, doubtful, emptied; /* replicas of a node whose log had a hole, by what became of them */
+    uint64_t faults[SIM_FAMILIES_MAX];   /* injected, by the family's bit */
 };
 struct sim_oracle {
     struct sim_map facts; /* leaders, votes, entries */
@@ -535,7 +535,6 @@ struct sim {
     uint64_t wiped[SIM_SHARDS_MAX]; /* the replica that was lost with its folder and is to be replaced, 0: none */
     uint32_t wiped_node;            /* 0: none in this run */
     uint64_t records_max;           /* request records that a shard keeps */
-    uint32_t rotten;                /* the one node whose sectors are damaged in this run, 0: none yet */
     uint32_t cut_from, cut_to;      /* a one-way cut that stays after healing; 0: none */
 };
 

@@ -293,17 +293,8 @@ void sim_disk_crash (struct sim *sim, struct sim_node *node)
     disk->batch_open = 0;
     disk->batch_writing = 0;
     sim_platter_crash (sim, node);
-    bool may_refuse = sim_fault_damage (sim, node);
-    if (sim_platter_recover (sim, node))
-        return;
-    if (!may_refuse)
-        sim_fail (sim, "node %u: what a crash or a lost end leaves is taken for rot", node->index);
-    sim_trace (sim, "node %u: its log is rotten: it does not start", node->index);
-    node->refuses = true;
-    for (struct sim_stored *stored = disk->replicas; stored; stored = stored->next) {
-        sim->oracle.groups[stored->shard].damaged += !stored->damaged;
-        stored->damaged = true;
-    }
+    bool damaged = sim_fault_damage (sim, node);
+    sim_platter_recover (sim, node, damaged);
 }
 
 void sim_disk_forget (struct sim_node *node, struct sim_stored *stored, size_t entries)

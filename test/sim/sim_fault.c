@@ -158,17 +158,6 @@ static void damage (struct sim *sim, struct sim_node *node, enum sim_damage kind
     crash (sim, node, 50, 1500);
 }
 
-/* Flipped and misdirected sectors may keep a node from starting for good. With suspects about as well nobody might be left who may
- * elect: that is for operators, not for this run. */
-static void rot (struct sim *sim, struct sim_node *node, enum sim_damage kind)
-{
-    bool one = sim->voters >= 3 && !(sim->families & (SIM_TORN | SIM_ROT | SIM_EIO));
-    if (!one || !sim_chance (sim, 3) || !node->alive || (sim->rotten != 0 && sim->rotten != node->index))
-        return;
-    sim->rotten = node->index;
-    damage (sim, node, kind);
-}
-
 bool sim_fault_damage (struct sim *sim, struct sim_node *node)
 {
     enum sim_damage kind = node->damage;
@@ -323,10 +312,10 @@ static void inject (struct sim *sim, uint32_t family)
         sim_wipe (sim, node);
         break;
     case SIM_FLIP:
-        rot (sim, node, SIM_DAMAGE_FLIP);
+        damage (sim, node, SIM_DAMAGE_FLIP);
         break;
     case SIM_MISDIRECT:
-        rot (sim, node, SIM_DAMAGE_MISDIRECT);
+        damage (sim, node, SIM_DAMAGE_MISDIRECT);
         break;
     case SIM_EIO:
         node->sync_fails = sim_chance (sim, 4);
@@ -381,7 +370,7 @@ void sim_fault_heal (struct sim *sim)
         sim->disk_slow_until_us[n] = 0;
         if (n == stays_dead && node->alive)
             sim_node_crash (sim, node);
-        else if (n != stays_dead && !node->alive && !node->refuses)
+        else if (n != stays_dead && !node->alive)
             sim_node_start (sim, node);
         else if (node->alive)
             sim_node_wake (sim, node, 1);

@@ -7,7 +7,8 @@
  *
  * Invariants
  *  1. Without damage a start finds exactly what was synced, or that and the one batch that was under way.
- *  2. Damage that a valid batch follows stops the node; a damaged end is cut, and makes every replica of the node suspect.
+ *  2. Damage that a valid batch follows is a hole, a damaged end is cut; both make every replica of the node suspect. The store's
+ *     registry judges which logs go on behind a hole: one that it calls certain is what was synced; a broken one starts over.
  */
 #ifndef MAITRED_TEST_SIM_SIM_PLATTER_H
 #define MAITRED_TEST_SIM_SIM_PLATTER_H
@@ -26,8 +27,8 @@ void sim_platter_rebase (struct sim_node *node);
 /* A replica came or went by another way than a batch. */
 void sim_platter_created (struct sim_node *node, const struct sim_stored *stored);
 void sim_platter_erased (struct sim_node *node, uint64_t replica);
-/* Reads everything back into the node's stored replicas. False: rot; the node must not start. */
-bool sim_platter_recover (struct sim *sim, struct sim_node *node);
+/* Reads everything back into the node's stored replicas. damaged: somebody was at its synced sectors. */
+void sim_platter_recover (struct sim *sim, struct sim_node *node, bool damaged);
 /* Damage behind the back of a stopped node. */
 void sim_platter_cut_tail (struct sim *sim, struct sim_node *node, size_t batches);
 bool sim_platter_flip (struct sim *sim, struct sim_node *node);

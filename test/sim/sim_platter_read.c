@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "node/store/pack.h"
+#include "node/store/registry.h"
 #include "node/store/wal.h"
 #include "schemas/runtime/assert.h"
 
@@ -30,28 +31,58 @@ static void write_file (struct sim *sim, const char *path, const struct sim_plat
     close (fd);
 }
 
-/* What the store decides; a torn tail is cut as it does. */
+static char *folder_new (struct sim *sim, char *memory, char *disk)
+{
+    char *folder = mkdtemp (memory) ? memory : mkdtemp (disk);
+    if (!folder)
+        sim_fail (sim, "no folder for the write-ahead file");
+    return folder;
+}
+
+/* The file's new content, and the folder goes. */
+static void read_file (struct sim *sim, const char *folder, struct sim_platter *platter)
+{
+    char path[64];
+    snprintf (path, sizeof path, "%s/000007.log", folder);
+    int fd = open (path, O_RDONLY);
+    off_t size = fd < 0 ? -1 : lseek (fd, 0, SEEK_END);
+    maitre_assert (size < 0 || (size_t) size <= platter->size);
+    if (size < 0 || pread (fd, platter->data, (size_t) size, 0) != size)
+        sim_fail (sim, "%s cannot be read", path);
+    close (fd);
+    platter->len = (size_t) size;
+}
+
+static void folder_remove (const char *folder)
+{
+    char path[64];
+    snprintf (path, sizeof path, "%s/000007.log", folder);
+    unlink (path);
+    rmdir (folder);
+}
+
+/* What the store decides; a torn tail is cut as it does, and what is left of a rotten file is saved as it does. */
 static enum wal_condition inspect (struct sim *sim, struct sim_platter *platter)
 {
     char dir[] = "/dev/shm/maitred-sim-XXXXXX", other[] = "/tmp/maitred-sim-XXXXXX", path[64];
-    char *folder = mkdtemp (dir) ? dir : mkdtemp (other);
+    char into[] = "/dev/shm/maitred-sim-XXXXXX", into_other[] = "/tmp/maitred-sim-XXXXXX";
+    const char *folder = folder_new (sim, dir, other), *saved = folder_new (sim, into, into_other);
     struct wal_report report;
-    if (!folder)
-        sim_fail (sim, "no folder for the write-ahead file");
+    struct wal_salvaged salvaged = {0};
     snprintf (path, sizeof path, "%s/000007.log", folder);
     write_file (sim, path, platter);
     enum status status = wal_inspect (folder, &report, NULL);
     if (status == STATUS_OK && report.condition == WAL_TORN)
         status = wal_cut (folder, &report, NULL);
-    int fd = open (path, O_RDONLY);
-    off_t size = fd < 0 ? -1 : lseek (fd, 0, SEEK_END);
-    if (fd >= 0)
-        close (fd);
-    unlink (path);
-    rmdir (folder);
-    if (status != STATUS_OK || size < 0)
+    if (status == STATUS_OK && report.condition == WAL_ROT)
+        status = wal_salvage (folder, saved, &salvaged, NULL);
+    if (status != STATUS_OK)
         sim_fail (sim, "the write-ahead file cannot be inspected: %s", status_name (status));
-    platter->len = (size_t) size;
+    if (report.condition == WAL_ROT && salvaged.files != 1)
+        sim_fail (sim, "nothing of a rotten write-ahead file was to be saved");
+    read_file (sim, report.condition == WAL_ROT ? saved : folder, platter);
+    folder_remove (folder);
+    folder_remove (saved);
     return report.condition;
 }
 
@@ -62,6 +93,9 @@ struct reading {
     struct sim_node *node;
     struct sim_stored *found; /* being made */
     uint64_t turn;            /* the last one read */
+    struct registry registry; /* the store's own judgement of what goes on behind a hole */
+    uint32_t group;
+    bool marks; /* the first pass: final terms, votes and cuts alone, as the store reads them first */
 };
 
 static struct sim_stored *found_replica (struct reading *reading, uint64_t replica)
@@ -72,16 +106,32 @@ static struct sim_stored *found_replica (struct reading *reading, uint64_t repli
     return NULL;
 }
 
+/* The log of a replica, followed by the production code that decides whether it may go on with it. */
+static void judge_group (
+    struct reading *reading, const struct pack_group *group, uint64_t first_term, uint64_t last_term)
+{
+    struct registry_change change = {.kind = group->flags == PACK_FLAG_RESET ? REGISTRY_RESET : REGISTRY_APPEND,
+        .shard = group->shard,
+        .replica = group->replica,
+        .truncate_from = group->truncate_from,
+        .first_index = group->first_index,
+        .count = group->count,
+        .group = reading->group++,
+        .first_term = first_term,
+        .tail_term = last_term};
+    bool fits = registry_apply (&reading->registry, &change, reading->turn, true);
+    maitre_assert (fits);
+}
+
 static void read_group (struct reading *reading, struct bytes *body)
 {
     struct pack_group group;
+    uint64_t first_term = 0, last_term = 0;
     if (pack_read_group (body, &group) != STATUS_OK)
         sim_fail (reading->sim, "turn %lu does not read back", (unsigned long) reading->turn);
     struct sim_stored *stored = found_replica (reading, group.replica);
-    if (stored && group.flags == PACK_FLAG_RESET) {
+    if (stored && group.flags == PACK_FLAG_RESET)
         sim_entries_keep (&stored->log, 0);
-        return;
-    }
     if (stored && group.truncate_from > 0)
         sim_entries_truncate (&stored->log, group.truncate_from);
     for (uint32_t i = 0; i < group.count; i++) {
@@ -91,19 +141,28 @@ static void read_group (struct reading *reading, struct bytes *body)
         struct raft_entry entry = {
             .index = from.index, .term = from.term, .type = (uint8_t) from.type, .payload = from.payload};
         entry.checksum = raft_entry_checksum (group.shard, &entry);
+        first_term = i == 0 ? from.term : first_term;
+        last_term = from.term;
         if (stored)
             sim_entries_append (&stored->log, &entry);
     }
+    if (stored)
+        judge_group (reading, &group, first_term, last_term);
 }
 
 static void read_turn (struct reading *reading, struct bytes key, struct bytes value)
 {
     struct pack_part part;
-    if (key.len != PACK_TURN_KEY_BYTES || pack_read_part (value, &part) != STATUS_OK ||
-        part.turn != reading->turn + 1 || part.turn != bytes_get_u64 (key.data + 1))
-        sim_fail (reading->sim, "node %u: a turn is damaged or missing behind %lu", reading->node->index,
-            (unsigned long) reading->turn);
-    reading->turn++;
+    if (reading->marks)
+        return;
+    if (key.len != PACK_TURN_KEY_BYTES || pack_read_part (value, &part) != STATUS_OK || part.turn <= reading->turn ||
+        part.turn != bytes_get_u64 (key.data + 1))
+        sim_fail (
+            reading->sim, "node %u: a turn is damaged behind %lu", reading->node->index, (unsigned long) reading->turn);
+    if (part.turn > reading->turn + 1)
+        registry_hole (&reading->registry);
+    reading->turn = part.turn;
+    reading->group = 0;
     for (uint32_t i = 0; i < part.groups; i++)
         read_group (reading, &part.body);
 }
@@ -116,6 +175,14 @@ static void read_mark (struct reading *reading, struct bytes key, struct bytes v
     struct sim_stored *stored = found_replica (reading, bytes_get_u64 (key.data + 5));
     uint64_t first = bytes_get_u64 (fields.data), second = bytes_get_u64 (fields.data + 8);
     if (!stored)
+        return;
+    struct registry_record *record = registry_find (&reading->registry, stored->shard, stored->replica);
+    maitre_assert (record != NULL);
+    if (reading->marks && key.data[0] == 'c') {
+        record->compact_index = first;
+        record->compact_term = second;
+    }
+    if (reading->marks)
         return;
     if (key.data[0] == 'h') {
         stored->term = first;
@@ -186,7 +253,7 @@ static void read_batches (struct reading *reading, const struct sim_platter *pla
 /* A replica whose state cannot be used starts over, empty and suspect: its leader fills it. */
 static void start_over (struct sim *sim, struct sim_stored *stored)
 {
-    sim_trace (sim, "shard %u replica %lu: its state is past its log: it starts over", stored->shard,
+    sim_trace (sim, "shard %u replica %lu: its state does not fit its log: it starts over", stored->shard,
         (unsigned long) stored->replica);
     sim_entries_keep (&stored->log, 0);
     stored->snapshot_index = stored->snapshot_term = 0;
@@ -204,6 +271,14 @@ static bool lost_something (const struct sim_stored *before, const struct sim_st
                !sim_stored_has (after, sim_stored_last (before), before->log.items[before->log.count - 1].term));
 }
 
+/* What is applied has committed: a log that ends before it, or has another term there, was robbed of its end. */
+static bool state_fits (const struct sim_stored *stored, const struct sim_stored *log)
+{
+    uint64_t applied = stored->state.applied;
+    return applied <= sim_stored_last (log) &&
+           (applied <= log->snapshot_index || sim_stored_has (log, applied, stored->state.applied_term));
+}
+
 static void take_over (struct sim *sim, struct sim_stored *stored, struct sim_stored *found, bool cut, bool lost)
 {
     bool loss = lost && lost_something (stored, found);
@@ -216,7 +291,7 @@ static void take_over (struct sim *sim, struct sim_stored *stored, struct sim_st
     stored->snapshot_term = found->snapshot_term;
     stored->configuration = found->configuration;
     stored->suspect = stored->suspect || cut;
-    if (stored->state.applied > sim_stored_last (stored)) {
+    if (!state_fits (stored, stored)) {
         start_over (sim, stored);
         loss = true;
     }
@@ -243,29 +318,102 @@ static void check_same (struct sim *sim, const struct sim_stored *stored, const 
             (unsigned long) sim_stored_last (stored));
 }
 
-bool sim_platter_recover (struct sim *sim, struct sim_node *node)
+/* ---- holes ---- */
+
+static void judge_begin (struct reading *reading)
+{
+    for (struct sim_stored *stored = reading->found; stored; stored = stored->next) {
+        struct registry_record *record = registry_make (&reading->registry, stored->shard, stored->replica);
+        maitre_assert (record != NULL);
+        record->compact_index = stored->snapshot_index;
+        record->compact_term = stored->snapshot_term;
+        record->last_index = sim_stored_last (stored);
+        record->seen = true;
+        record->tail_term =
+            stored->log.count > 0 ? stored->log.items[stored->log.count - 1].term : stored->snapshot_term;
+    }
+}
+
+/* As the engine goes on behind a hole: this log, or none. */
+static void judge_end (struct reading *reading, const struct sim_stored *stored, struct sim_stored *found)
+{
+    const struct registry_record *record = registry_find (&reading->registry, found->shard, found->replica);
+    uint64_t term = found->log.count > 0 ? found->log.items[found->log.count - 1].term : found->snapshot_term;
+    bool whole = found->log.count == 0 || found->log.items[0].index <= found->snapshot_index + 1;
+    struct sim_counts *counts = &reading->sim->oracle.counts;
+    if (term > found->term) { /* it went with a lost turn */
+        found->term = term;
+        found->vote = 0;
+    }
+    if (record->broken || !whole || !state_fits (stored, found)) {
+        sim_trace (reading->sim, "shard %u replica %lu: its log is broken: it starts over", found->shard,
+            (unsigned long) found->replica);
+        sim_entries_keep (&found->log, 0);
+        found->snapshot_index = found->snapshot_term = 0;
+        found->configuration = stored->first;
+        counts->emptied++;
+        return;
+    }
+    counts->doubtful += registry_doubtful (&reading->registry, record);
+    counts->certain += !registry_doubtful (&reading->registry, record);
+}
+
+/* Who is said to have lost nothing has lost nothing. */
+static void check_certain (struct reading *reading, const struct sim_stored *stored, const struct sim_stored *found)
+{
+    const struct registry_record *record = registry_find (&reading->registry, found->shard, found->replica);
+    bool same = sim_stored_last (stored) == sim_stored_last (found);
+    if (record->broken || registry_doubtful (&reading->registry, record) ||
+        found->snapshot_index < stored->snapshot_index)
+        return;
+    for (size_t i = 0; same && i < found->log.count; i++)
+        same = sim_stored_has (stored, found->log.items[i].index, found->log.items[i].term);
+    if (!same)
+        sim_fail (reading->sim, "shard %u replica %lu: a log with a hole in it is taken for whole", stored->shard,
+            (unsigned long) stored->replica);
+}
+
+static void forget_state (struct sim_stored *stored)
+{
+    stored->state = (struct sim_machine){0};
+    state_image_close (&stored->image);
+}
+
+void sim_platter_recover (struct sim *sim, struct sim_node *node, bool damaged)
 {
     struct sim_platter *platter = &node->disk.platter;
     enum wal_condition condition = inspect (sim, platter);
-    if (condition == WAL_ROT)
-        return false;
-    struct reading reading = {.sim = sim, .node = node, .turn = platter->turn_base};
+    if (condition == WAL_ROT && !damaged)
+        sim_fail (sim, "node %u: what a crash or a lost end leaves is taken for rot", node->index);
+    struct reading reading = {.sim = sim, .node = node, .turn = platter->turn_base, .marks = true};
     struct sim_platter copy = *platter; /* its base is what the reading changes */
     sim_platter_copy_base (&copy);
     reading.found = copy.base;
+    judge_begin (&reading);
     read_batches (&reading, platter);
-    bool lost = reading.turn < platter->turn_synced;
+    reading.marks = false;
+    read_batches (&reading, platter);
+    bool holed = reading.registry.holes > 0, lost = holed || reading.turn < platter->turn_synced;
+    if (holed && !damaged)
+        sim_fail (sim, "node %u: turns are missing that no damage took", node->index);
     /* A log that ends at a batch's end, but before the turn that the folder's mark names, is noticed by the mark. */
     for (struct sim_stored *stored = node->disk.replicas; stored; stored = stored->next) {
         struct sim_stored *found = found_replica (&reading, stored->replica);
         if (!found)
             sim_fail (sim, "node %u forgot its replica of shard %u", node->index, stored->shard);
-        if (reading.turn == platter->turn_synced)
+        if (reading.turn == platter->turn_synced && !holed)
             check_same (sim, stored, found);
-        take_over (sim, stored, found, condition == WAL_TORN || lost, lost);
+        if (reading.turn == platter->turn_synced && holed)
+            check_certain (&reading, stored, found);
+        uint64_t emptied = sim->oracle.counts.emptied;
+        if (holed)
+            judge_end (&reading, stored, found);
+        if (sim->oracle.counts.emptied > emptied)
+            forget_state (stored);
+        take_over (sim, stored, found, condition != WAL_WHOLE || lost, lost);
     }
+    registry_close (&reading.registry);
     sim_platter_free_base (&copy);
     platter->turn_last = reading.turn;
     sim_platter_rebase (node);
-    return true;
 }

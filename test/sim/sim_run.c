@@ -140,7 +140,7 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
         sim_fault_next (sim);
         break;
     case SIM_RESTART:
-        if (!node->alive && !node->refuses && sim->chaos)
+        if (!node->alive && sim->chaos)
             sim_node_start (sim, node);
         break;
     case SIM_STRIKE:

@@ -163,6 +163,7 @@ struct fixture_recovered {
     struct fixture_entry *entries;
     size_t entries_count;
     char damage[256];
+    char lost[FIXTURE_REPLICAS_MAX][160]; /* what store_replica.lost says; the rows have NULL, or the text here */
 };
 
 static inline void fixture_on_replica (void *argument, const struct store_replica *replica)
@@ -175,6 +176,9 @@ static inline void fixture_on_replica (void *argument, const struct store_replic
     if (replica->config.len > 0)
         memcpy (recovered->configs[i], replica->config.data, replica->config.len);
     recovered->configs[i][replica->config.len] = 0;
+    if (replica->lost != NULL)
+        snprintf (recovered->lost[i], sizeof recovered->lost[i], "%s", replica->lost);
+    recovered->replicas[i].lost = replica->lost != NULL ? recovered->lost[i] : NULL;
     if (replica->damage != NULL)
         snprintf (recovered->damage, sizeof recovered->damage, "%s", replica->damage);
 }

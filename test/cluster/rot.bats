@@ -1,0 +1,82 @@
+#!/usr/bin/env bats
+# The log of a stopped node rots in its middle: the node starts all the same, each replica keeps what it can prove, the others are filled.
+load helpers
+
+setup() { CLUSTER=""; }
+teardown() { show_logs; cluster_end; }
+
+metric() { http "$(metrics_port "$1")" /metrics | awk -v name="maitred_$2" '$1 == name {print $2}'; }
+is_zero() { [ "$(metric "$1" "$2")" = 0 ]; }
+book() { maitre bench reserve --clients 8 --seconds 1 --warmup 0 --log "$BATS_TEST_TMPDIR/$1.jsonl" --json >"$BATS_TEST_TMPDIR/$1.json"; }
+read_back() { maitre bench verify "$BATS_TEST_TMPDIR/$1.jsonl" --json; }
+free() { flock -n "$CLUSTER/data-2/LOCK" true; }
+largest() { find "$1" -name '*.log' -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2; }
+# record FILE WHICH: where the head, middle or last but one record of a write-ahead file begins, and how long it is.
+record() {
+  od -An -v -tu1 -w1 "$1" | awk -v which="$2" '
+    {byte[NR - 1] = $1}
+    END {
+      n = 0
+      for (at = 0; at + 7 <= NR;) {
+        if (32768 - at % 32768 < 7) {at += 32768 - at % 32768; continue}
+        size = 7 + byte[at + 4] + 256 * byte[at + 5]; begin[n] = at; long[n++] = size; at += size
+      }
+      i = which == "head" ? 0 : which == "middle" ? int(n / 2) : n - 2
+      print begin[i], long[i]
+    }'
+}
+# flip FILE AT: one bit.
+flip() {
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+  printf '%b' "\\0$(printf '%03o' $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# rots WHICH: node 2 is killed, that record of its log is damaged, and it starts.
+rots() {
+  local wal at long answer events
+  book "$1"
+  cluster kill 2
+  until_true 10 free
+  wal=$(largest "$CLUSTER/data-2/log")
+  read -r at long < <(record "$wal" "$1")
+  flip "$wal" $((at + 7 + long / 3))
+  events=$(wc -l <"$CLUSTER/node-2.log")
+  # What will happen is told beforehand.
+  run maitre node verify "$CLUSTER/data-2" --json
+  same 1 "$status" "verify of a rotten log ($output)"
+  matches '*synced turns rotted*' "$output"
+  [[ $output != *'"operator"'* ]] || { printf 'a person is asked to do something: %s\n' "$output"; false; }
+  emptied=$(printf '%s' "$output" | grep -o '"log/ shard' | wc -l)
+  until_true 20 cluster start 2
+  healthy
+  until_true 30 is_zero 2 suspect_replicas
+  answer=$(tail -n "+$((events + 1))" "$CLUSTER/node-2.log")
+  matches '*turns of the log rotted*' "$answer"
+  same "$emptied" "$(printf '%s\n' "$answer" | grep -c 'log is damaged: the replica is emptied' || true)" "replicas that verify had named"
+  read_back "$1"
+}
+
+@test "a bit in the first, a middle and the last but one record of a stopped node's log: it starts, is repaired, and nothing is lost" {
+  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
+  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
+  export CLUSTER PORT
+  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster up && cluster_use
+  rots head # the founding of all its replicas: they all start over
+  [ "$emptied" -gt 0 ] || { echo "nothing was emptied"; false; }
+  rots middle
+  rots last
+  # A sound folder again, but for what was set aside; and what it was filled with counts.
+  cluster kill 2
+  until_true 10 free
+  run maitre node verify "$CLUSTER/data-2" --json
+  same 0 "$status" "verify of the repaired folder ($output)"
+  matches '*damaged-3*' "$output"
+  until_true 20 cluster start 2
+  healthy
+  cluster kill 1
+  for which in head middle last; do until_true 20 read_back $which; done
+  until_true 20 cluster start 1
+  healthy
+}
