@@ -117,6 +117,7 @@ struct replica {
     uint64_t swept;      /* number of the last sweep that wrote it back */
     struct shard_log_keep log_keep;
     struct store_import *import;
+    bool warming;      /* its table comes into memory */
     uint8_t *incoming; /* of the import: a chunk that is not complete yet */
     size_t incoming_len;
     bool suspect;
@@ -324,6 +325,8 @@ struct engine {
     uint64_t flush_checked_ms;
     uint32_t flush_next_shard;
     uint64_t turn_bytes_flushed; /* log bytes as of the last sweep */
+    bool warming;                /* some replica's table comes into memory */
+    uint32_t warm_next;          /* shard that is next */
     uint64_t flush_sweep;        /* counts sweeps: write-backs of all replicas because the log has grown */
     struct replica **flushing;   /* those whose batches are at the flusher */
     size_t flushing_count;
@@ -532,6 +535,7 @@ void engine_hashers_completed (struct engine *engine);
 /* engine_snapshots.c */
 extern const struct shard_snapshot_ops engine_snapshot_ops;
 void engine_replica_bind_state (struct replica *replica);
+void engine_warm_step (struct engine *engine);
 void engine_import_end (struct engine *engine, struct replica *replica); /* nothing, where none is open */
 
 /* engine_recover.c */

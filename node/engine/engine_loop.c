@@ -25,7 +25,8 @@ static bool any_stepped (const struct engine *engine)
 
 static long patience_ms (const struct engine *engine)
 {
-    if (engine->fanouts != NULL || any_stepped (engine) || engine->flush_building < engine->flushing_count)
+    if (engine->fanouts != NULL || any_stepped (engine) || engine->flush_building < engine->flushing_count ||
+        engine->warming)
         return 0;
     bool waiting = engine->at_writer == NULL && !store_turn_empty (engine->collecting);
     uint64_t until_ms = engine->now_ms + (waiting ? BATCH_MS_MAX : POLL_MS_MAX);
@@ -143,6 +144,7 @@ static void turn (struct engine *engine)
     engine_calls_expire (engine);
     engine_flush_step (engine);
     engine_backups_step (engine);
+    engine_warm_step (engine);
     slow_tick (engine);
     engine_shards_end_turn (engine);
     engine_calls_moved (engine);

@@ -51,6 +51,7 @@ void engine_replica_bind_state (struct replica *replica)
 /* The store's chunks and the shard's are cut differently: on the way the former are a stream, each behind its length. The
  * importing store checks their numbers and checksums. */
 #define LENGTH_BYTES 4
+#define WARM_KEYS_A_TURN 512
 #define INCOMING_BYTES_MAX (STORE_CHUNK_BYTES_MAX + STATE_VALUE_BYTES_MAX + 4096)
 
 struct outgoing {
@@ -261,15 +262,41 @@ static bool finish_import (
     if (!installed)
         return false;
     struct table *table = table_new (engine->store, &engine->budget, shard, replica->id, generation, false);
-    if (table == NULL || failpoint (FAILPOINT_SNAPSHOT_LOAD_BEFORE) || table_load_all (table) != STATUS_OK)
+    if (table == NULL || failpoint (FAILPOINT_SNAPSHOT_LOAD_BEFORE))
         return false;
+    table_warm_begin (table);
     failpoint_pass (FAILPOINT_SNAPSHOT_LOAD_AFTER);
     table_destroy (&replica->table);
     replica->table = table;
+    replica->warming = true;
+    engine->warming = true;
     replica->generation = generation;
     replica->written = replica->compacted = index;
     event_log (EVENT_LOG_INFO, "snapshot installed", event_log_u64 ("shard", shard), event_log_u64 ("index", index));
     return true;
+}
+
+/* What snapshots brought comes into memory a slice a turn: all at once it would keep the node's other shards from their
+ * heartbeats for seconds. */
+void engine_warm_step (struct engine *engine)
+{
+    bool left = false;
+    for (uint32_t i = 0; engine->warming && i <= engine->config.shards; i++) {
+        struct replica *replica = engine->replicas[(engine->warm_next + i) % (engine->config.shards + 1)];
+        if (replica == NULL || !replica->warming)
+            continue;
+        if (left) {
+            engine->warm_next = replica->shard; /* in turns */
+            return;
+        }
+        left = true;
+        if (!replica->dead && !table_warm_step (replica->table, WARM_KEYS_A_TURN))
+            continue;
+        replica->warming = false;
+        event_log (EVENT_LOG_INFO, "snapshot in memory", event_log_u64 ("shard", replica->shard),
+            event_log_u64 ("complete", table_complete (replica->table)));
+    }
+    engine->warming = left;
 }
 
 const struct shard_snapshot_ops engine_snapshot_ops = {

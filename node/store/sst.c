@@ -58,14 +58,14 @@ static enum status end_file (struct sst *sst, struct store_error *error)
 
 enum status sst_open (struct sst *sst, struct store *store, struct store_error *error)
 {
-    *sst = (struct sst){.store = store, .env = rocksdb_envoptions_create ()};
+    *sst = (struct sst){.store = store, .env = rocksdb_envoptions_create (), .bytes_max = SST_FILE_BYTES};
     return begin_file (sst, error);
 }
 
 static enum status make_room (struct sst *sst, size_t len, struct store_error *error)
 {
     enum status status = STATUS_OK;
-    if (sst->bytes + len > SST_FILE_BYTES && sst->bytes > 0) {
+    if (sst->bytes + len > sst->bytes_max && sst->bytes > 0) {
         status = end_file (sst, error);
         if (status == STATUS_OK)
             status = begin_file (sst, error);

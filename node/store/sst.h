@@ -11,6 +11,7 @@
 #include "node/store/store_internal.h"
 
 #define SST_FILE_BYTES ((size_t) 32 * 1024 * 1024)
+#define SST_FILE_BYTES_BRIEF ((size_t) 8 * 1024 * 1024) /* where somebody waits for each file to be synced */
 
 struct sst {
     struct store *store;
@@ -19,9 +20,10 @@ struct sst {
     rocksdb_envoptions_t *env;
     rocksdb_sstfilewriter_t *writer;
     size_t bytes; /* keys and values of the current file */
+    size_t bytes_max;
 };
 
-/* INTERNAL. Pair with sst_close whatever happens. */
+/* INTERNAL. Pair with sst_close whatever happens. bytes_max may be changed until the first put. */
 WARN_UNUSED enum status sst_open (struct sst *sst, struct store *store, struct store_error *error);
 
 /* Keys ascend strictly. INTERNAL when the disk refuses. */

@@ -35,6 +35,7 @@ enum status store_import_begin (struct store *store, uint32_t shard, uint64_t re
     enum status status = store_state_fresh (store, shard, replica, &import->generation, error);
     if (status == STATUS_OK)
         status = sst_open (&import->sst, store, error);
+    import->sst.bytes_max = SST_FILE_BYTES_BRIEF;
     if (status == STATUS_OK)
         status = sst_put_applied (&import->sst, shard, replica, import->generation, index, term, error);
     if (status != STATUS_OK) {

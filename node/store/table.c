@@ -113,8 +113,8 @@ static struct tree_entry *load (struct table *table, struct bytes key)
     size_t value_len;
     enum status status =
         store_state_get (table->store, table->shard, table->replica, table->generation, key, &value, &value_len);
-    if (status == STATUS_NOT_FOUND)
-        return table_remember (table, key, (struct bytes){0}, false);
+    if (status == STATUS_NOT_FOUND) /* a table that will soon be complete needs no such marks */
+        return table->warming ? NULL : table_remember (table, key, (struct bytes){0}, false);
     if (status != STATUS_OK) {
         table->failed = table->damaged = true;
         return NULL;

@@ -39,6 +39,12 @@ void table_destroy (struct table **table);
  * with the table. DATA_LOSS, INTERNAL, RESOURCE_EXHAUSTED when memory is out. */
 WARN_UNUSED enum status table_load_all (struct table *table);
 
+/* The same, but a little at a time while the table is used: it asks the store for what it does not hold yet. begin before
+ * anything else is done with a table that is not complete. step looks at up to `max` keys of the store; true when it is over:
+ * the table is complete, or the budget is used up, or something was evicted, or the store could not be read (failed). */
+void table_warm_begin (struct table *table);
+bool table_warm_step (struct table *table, size_t max);
+
 /* The services' view. Valid as long as the table. */
 struct state *table_state (struct table *table);
 

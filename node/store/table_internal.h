@@ -39,6 +39,9 @@ struct table {
     size_t counted_bytes;              /* what the budget counts for this table */
     uint8_t hand[STATE_KEY_BYTES_MAX]; /* the eviction looks from this key on */
     size_t hand_len;
+    bool warming;
+    uint8_t warm[STATE_KEY_BYTES_MAX + 1]; /* all below this key is in the tree, or known not to be there */
+    size_t warm_len;
 };
 
 /* Adds an entry at the end, or takes one out. */

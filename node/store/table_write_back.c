@@ -132,7 +132,7 @@ size_t table_evict (struct table *table, size_t bytes, size_t visit_max)
         }
         set_hand (table, tree_key (entry));
         table_forget (table, entry);
-        table->complete = false;
+        table->complete = table->warming = false;
         tree_seek (table->tree, bytes_of (table->hand, table->hand_len), &cursor);
     }
     struct tree_entry *next = tree_next (&cursor);

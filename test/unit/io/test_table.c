@@ -254,6 +254,87 @@ static void flush (struct world *world)
     while (table_write_back_running (world->table));
 }
 
+/* A fresh table over what another one wrote, filled a little at a time while it is read, changed and written back. */
+static void warm_while_working (bool evict, uint64_t seed)
+{
+    char dir[FIXTURE_PATH_MAX];
+    fixture_dir (dir);
+    static struct world world;
+    struct fixture_recovered recovered = {0};
+    world_open (&world, dir, &recovered, seed);
+    for (unsigned round = 0; round < 20; round++) {
+        for (int i = 0; i < 300; i++)
+            change (&world);
+        flush (&world);
+        table_destroy (&world.table);
+        world.table = table_new (world.store, &world.budget, 1, 7, 0, false);
+        table_warm_begin (world.table);
+        unsigned steps = 0;
+        for (bool over = false; !over; steps++) {
+            for (int i = 0; i < 12; i++)
+                step (&world, evict);
+            if (evict && steps == 10)
+                while (table_evict (world.table, SIZE_MAX, KEYS) == 0)
+                    continue;
+            over = table_warm_step (world.table, 1 + draw (&world) % 20);
+            if (draw (&world) % 8 == 0)
+                check_scan (&world, true);
+            assert_true (steps < KEYS + 1);
+        }
+        assert_int_equal (table_complete (world.table), !evict);
+        assert_true (table_warm_step (world.table, 10)); /* and stays so */
+        table_check (world.table);
+        check_scan (&world, true);
+        for (int i = 0; i < 300; i++)
+            step (&world, evict);
+        table_check (world.table);
+    }
+    assert_false (table_failed (world.table));
+    world_close (&world);
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
+static void test_table__warms_up_while_it_works (void **state)
+{
+    (void) state;
+    warm_while_working (false, 7);
+    warm_while_working (false, 77);
+}
+
+static void test_table__evicted_while_it_warms_up_it_is_not_complete (void **state)
+{
+    (void) state;
+    warm_while_working (true, 8);
+}
+
+static void test_table__warms_up_no_further_than_the_budget (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX];
+    fixture_dir (dir);
+    static struct world world;
+    struct fixture_recovered recovered = {0};
+    world_open (&world, dir, &recovered, 9);
+    for (int i = 0; i < 3000; i++)
+        change (&world);
+    flush (&world);
+    size_t all = table_count (world.table);
+    table_destroy (&world.table);
+    world.table = table_new (world.store, &world.budget, 1, 7, 0, false);
+    table_warm_begin (world.table);
+    world.budget.max_bytes = world.budget.used_bytes + 10000;
+    while (!table_warm_step (world.table, 10))
+        continue;
+    assert_false (table_complete (world.table));
+    assert_true (table_count (world.table) > 5 && table_count (world.table) < all / 2);
+    world.budget.max_bytes = 1 << 30;
+    check_scan (&world, true);
+    world_close (&world);
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
 static void test_table__loads_what_it_wrote_and_hashes_alike (void **state)
 {
     (void) state;
@@ -388,6 +469,9 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_table__agrees_with_a_sorted_array_while_writing_back),
         cmocka_unit_test (test_table__agrees_with_a_sorted_array_while_evicting),
+        cmocka_unit_test (test_table__warms_up_while_it_works),
+        cmocka_unit_test (test_table__evicted_while_it_warms_up_it_is_not_complete),
+        cmocka_unit_test (test_table__warms_up_no_further_than_the_budget),
         cmocka_unit_test (test_table__loads_what_it_wrote_and_hashes_alike),
         cmocka_unit_test (test_table__changed_during_a_write_back_stays_dirty),
         cmocka_unit_test (test_table__damage_latches_failed),
