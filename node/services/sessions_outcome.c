@@ -1,15 +1,26 @@
 /* call.Outcome: what became of a request whose reply was lost. Asking fences what has not happened. */
 #include "node/services/sessions.h"
 
+#include "schemas/runtime/assert.h"
+
+/* What an answer puts around the body that it tells of. */
+#define OUTCOME_AROUND_BYTES_MAX (OUTCOME_REPLY_ENCODED_MAX - 65536)
+
+_Static_assert(LOGIN_REPLY_ENCODED_MAX + OUTCOME_AROUND_BYTES_MAX <= SESSIONS_REPLY_BYTES_MAX,
+    "an answer about the longest reply is one that a record may hold");
+
 static void answer (struct service_call *call, enum outcome_state state, const struct request_record *record)
 {
+    maitre_assert ((record != NULL) == (state == OUTCOME_STATE_APPLIED));
+    maitre_assert (record == NULL || !sessions_is_fence (record));
     struct outcome_reply reply = {.state = state};
     if (record != NULL) {
         reply.has_status = true;
         reply.status = record->status;
         reply.has_reason = record->has_reason;
         reply.reason = record->reason;
-        reply.has_body = record->has_body;
+        /* An answer within an answer within an answer would outgrow what a record may hold. */
+        reply.has_body = record->has_body && record->method != METHOD_NUMBER_CALL_OUTCOME;
         reply.body = record->body;
     }
     service_reply_ok (call, &outcome_reply_type, &reply);
@@ -51,6 +62,8 @@ void sessions_outcome_apply (struct service_call *call)
             "request_id");
         return;
     }
+    maitre_assert (!call->answered);
+    maitre_assert (!id_equal (&request->request_id, &call->request_id) || !id_equal (principal, &call->principal.id));
     sessions_fence (call, &request->request_id, principal);
     answer (call, OUTCOME_STATE_FENCED, NULL);
 }

@@ -316,7 +316,7 @@ struct outcome_reply {
     bool has_reason;
     struct bytes reason;
     bool has_body;
-    struct bytes body;
+    struct bytes body; /* absent when the call was call.Outcome itself */
 };
 #define OUTCOME_REPLY_ENCODED_MAX 65590
 #define OUTCOME_REPLY_ARENA_MAX (UINT64_C (0))

@@ -530,7 +530,7 @@ const char schema_text[] =
     "  &(state: 1) => outcome-state,\n"
     "  ? &(status: 2) => 0..16,                     ; what the call was answered, when applied\n"
     "  ? &(reason: 3) => reason-text,\n"
-    "  ? &(body: 4) => bstr .size (0..65536),\n"
+    "  ? &(body: 4) => bstr .size (0..65536),        ; absent when the call was call.Outcome itself\n"
     "}\n"
     "\n"
     "method-call-outcome = [ \"call.Outcome\", 112, outcome-request, outcome-reply, \"write\", \"id:request_id\" ]\n"

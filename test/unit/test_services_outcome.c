@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "node/services/sessions.h"
 #include "test/support/services_world.h"
 
 static struct world world, *const w = &world;
@@ -46,6 +47,41 @@ static enum status book_as (const struct principal *who, const struct id *reques
     struct reserve_create_request request = {
         .reservation = world_id (w), .mode = RESERVE_MODE_BOOK, .items = item, .items_count = 1};
     return world_call_as (w, METHOD_NUMBER_RESERVE_CREATE, who, request_id, &request, bytes_of (NULL, 0));
+}
+
+/* Each answer would hold the one before: a chain of questions would outgrow what a record may be, on every replica. */
+static void test_services_outcome__answer_to_a_question_about_a_question_does_not_grow (void **state)
+{
+    (void) state;
+    struct reserve_item item = world_item (&offer, 5, 1, 1);
+    struct id about = world_id (w);
+    assert_int_equal (book_as (&alice, &about, &item), STATUS_OK);
+    for (int i = 0; i < 4000; i++) {
+        struct outcome_request request = {.request_id = about};
+        struct id own = world_id (w);
+        struct outcome_reply reply;
+        assert_int_equal (
+            world_call_as (w, METHOD_NUMBER_CALL_OUTCOME, &alice, &own, &request, bytes_of (NULL, 0)), STATUS_OK);
+        world_reply (w, &outcome_reply_type, &reply);
+        assert_int_equal (reply.state, OUTCOME_STATE_APPLIED);
+        assert_int_equal (reply.status, STATUS_OK);
+        assert_int_equal (reply.has_body, i == 0);
+        about = own;
+    }
+}
+
+/* What services_apply asserts of every answer, and an answer about it. */
+static void test_services_outcome__every_reply_fits_a_record_and_an_answer_about_it (void **state)
+{
+    (void) state;
+    const struct method *outcome = method_by_number (METHOD_NUMBER_CALL_OUTCOME);
+    const uint64_t around =
+        outcome->reply->encoded_max - codec_field_by_name (outcome->reply, bytes_text ("body"))->max;
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        bool writes = methods[i].class == METHOD_WRITE || methods[i].class == METHOD_SYSTEM_WRITE;
+        if (writes && methods[i].number != METHOD_NUMBER_CALL_OUTCOME)
+            assert_true (methods[i].reply->encoded_max + around <= SESSIONS_REPLY_BYTES_MAX);
+    }
 }
 
 static void test_services_outcome__applied_comes_with_the_reply (void **state)
@@ -159,7 +195,9 @@ int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST (test_services_outcome__every_reply_fits_a_record_and_an_answer_about_it),
         TEST (test_services_outcome__applied_comes_with_the_reply),
+        TEST (test_services_outcome__answer_to_a_question_about_a_question_does_not_grow),
         TEST (test_services_outcome__a_refusal_was_applied_too),
         TEST (test_services_outcome__what_did_not_happen_never_will),
         TEST (test_services_outcome__the_question_itself_is_asked_once),
