@@ -20,6 +20,8 @@ static enum status apply_command (struct service_call *call, const struct log_en
     const struct service_method *handlers = dispatch_find (entry->method);
     if (call->method == NULL || handlers == NULL || handlers->apply == NULL)
         return STATUS_DATA_LOSS;
+    maitre_assert (call->method->number == entry->method);
+    maitre_assert (call->method->class == METHOD_WRITE || call->method->class == METHOD_SYSTEM_WRITE);
     call->principal = (struct principal){entry->actor.principal, entry->actor.kind, entry->actor.roles};
     call->request_id = entry->request_id;
     call->body = entry->body;
@@ -30,13 +32,17 @@ static enum status apply_command (struct service_call *call, const struct log_en
         return STATUS_DATA_LOSS;
     if (handlers->guard != NULL && !handlers->guard (call))
         return call->damaged ? STATUS_DATA_LOSS : STATUS_OK;
+    maitre_assert (!call->answered);
     if (sessions_answer (call, true))
         return STATUS_OK;
+    maitre_assert (!call->answered);
+    maitre_assert (call->reply->body.len == 0);
     if (call_admit (call, handlers))
         handlers->apply (call);
     if (call->damaged)
         return STATUS_DATA_LOSS;
     maitre_assert (call->answered);
+    maitre_assert (call->time_ms == call->meta->log_time_ms);
     if (!PLANTED (X1_NOT_RECORDED))
         sessions_record (call);
     return STATUS_OK;
@@ -47,18 +53,23 @@ static enum status apply_housekeeping (struct service_call *call, const struct l
     if (!entry->has_cut)
         return STATUS_DATA_LOSS;
     uint64_t cut_ms = entry->cut < call->time_ms ? entry->cut : call->time_ms;
+    maitre_assert (cut_ms <= call->time_ms);
+    maitre_assert (entry->kind == LOG_KIND_EXPIRE || entry->kind == LOG_KIND_DROP_RECORDS);
     if (entry->kind == LOG_KIND_EXPIRE) {
         hold_expire_shard (call, cut_ms);
         order_expire_shard (call, cut_ms);
     } else {
         sessions_drop (call, entry->cut);
     }
+    maitre_assert (!call->answered);
     return STATUS_OK;
 }
 
 enum status services_apply (const struct services_config *config, struct state *state, struct bytes payload,
     uint64_t index, struct arena *arena, struct services_reply *reply)
 {
+    maitre_assert (index > 0);
+    maitre_assert (config->shard <= config->shard_count);
     maitre_assert (arena->size - arena->used >= SERVICES_ARENA_BYTES_MIN);
     *reply = (struct services_reply){0};
     struct log_entry entry;
@@ -70,6 +81,7 @@ enum status services_apply (const struct services_config *config, struct state *
     /* Log time never goes back, whatever a leader stamped (X4). */
     if (entry.time_ms > meta.log_time_ms)
         meta.log_time_ms = entry.time_ms;
+    maitre_assert (meta.log_time_ms >= entry.time_ms);
     struct service_call call = {
         .config = config,
         .state = state,
@@ -81,6 +93,8 @@ enum status services_apply (const struct services_config *config, struct state *
     };
     enum status status =
         entry.kind == LOG_KIND_COMMAND ? apply_command (&call, &entry) : apply_housekeeping (&call, &entry);
+    maitre_assert (meta.log_time_ms == call.time_ms);
+    maitre_assert (status != STATUS_OK || call.answered == (entry.kind == LOG_KIND_COMMAND));
     if (status == STATUS_OK && call.damaged)
         status = STATUS_DATA_LOSS;
     if (status == STATUS_OK)
@@ -92,6 +106,7 @@ enum status services_encode_command (const struct method *method, const struct p
     const struct id *request_id, uint64_t time_ms, struct bytes body, struct bytes prepared, uint8_t *out,
     size_t out_size, size_t *out_len)
 {
+    maitre_assert (method->class == METHOD_WRITE || method->class == METHOD_SYSTEM_WRITE);
     struct log_entry entry = {
         .kind = LOG_KIND_COMMAND,
         .time_ms = time_ms,
@@ -123,6 +138,7 @@ uint64_t services_next_deadline (const struct services_config *config, struct st
         return UINT64_MAX; /* the next apply reports the damage */
     uint64_t records = sessions_deadline (config, state, &meta);
     uint64_t expire = expire_deadline (state, &meta);
+    maitre_assert (expire <= meta.next_deadline_ms);
     return expire < records ? expire : records;
 }
 
@@ -142,6 +158,8 @@ bool services_encode_due (const struct services_config *config, struct state *st
     } else {
         return false;
     }
+    maitre_assert (entry.kind != LOG_KIND_EXPIRE || entry.cut == time_ms);
+    maitre_assert (!entry.has_method);
     return codec_encode (&log_entry_type, &entry, out, out_size, out_len) == STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "node/services/auth.h"
 
 #include "schemas/runtime/placement_hash.h"
+#include "schemas/runtime/assert.h"
 
 #define VERDICT_BYTES 9
 #define VERDICT_RIGHT 1
@@ -10,18 +11,28 @@
     BYTES_LITERAL ("$argon2id$v=19$m=19456,t=2,p=1$nGRR08qv5gtxhnwo7kEcTg$VcS0bjWZA84iEL39h2BOZHZmtLzd6f5hRh/"         \
                    "ZErk4X2o")
 
+_Static_assert(USER_RECORD_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "a user is a value of the state");
+_Static_assert(1 + LOGIN_LEN_MAX <= KEY_BYTES_MAX, "a login is a key");
+_Static_assert(VERDICT_BYTES == 1 + sizeof (uint64_t), "a verdict is a byte, and the version of what it is about");
+
 struct id auth_user_id (struct bytes normalised_login)
 {
+    maitre_assert (normalised_login.len >= LOGIN_LEN_MIN);
+    maitre_assert (normalised_login.len <= LOGIN_LEN_MAX);
     uint64_t high = siphash24_joined (0, 0, BYTES_LITERAL ("user id, high:"), normalised_login);
     uint64_t low = siphash24_joined (0, 0, BYTES_LITERAL ("user id, low:"), normalised_login);
-    return id_make (high, placement_hash_user (normalised_login), low);
+    struct id id = id_make (high, placement_hash_user (normalised_login), low);
+    return id;
 }
 
 bool auth_normalise (struct service_call *call, struct bytes login, struct bytes *normalised)
 {
     uint8_t *buffer = service_alloc (call, LOGIN_LEN_MAX);
-    if (login_normalise (login, buffer, normalised) == STATUS_OK)
+    if (login_normalise (login, buffer, normalised) == STATUS_OK) {
+        maitre_assert (normalised->len >= LOGIN_LEN_MIN);
+        maitre_assert (normalised->len <= LOGIN_LEN_MAX);
         return true;
+    }
     service_refuse_field (call, STATUS_INVALID_ARGUMENT, "BAD_LOGIN",
         "a login has 3 to 64 bytes without control characters, spaces around it not counted; choose another", "login");
     return false;
@@ -42,15 +53,20 @@ bool auth_load_user (struct service_call *call, struct bytes normalised, struct 
 
 void auth_store_user (struct service_call *call, const struct user_record *user)
 {
+    maitre_assert (user->login.len >= LOGIN_LEN_MIN);
+    maitre_assert (user->roles <= ROLE_SET_MAX);
     struct key key = user_key (user->login);
     service_store (call, &key, &user_record_type, user);
 }
 
 void auth_prepare_verify (struct services_prepare *prepare, const struct user_record *user, struct bytes password)
 {
+    maitre_assert (prepare->kind == SERVICES_PREPARE_NONE);
+    maitre_assert (password.len > 0);
     prepare->kind = SERVICES_PREPARE_VERIFY;
     prepare->password = password;
     prepare->hash = user != NULL ? user->hash : DUMMY_HASH;
+    maitre_assert (prepare->hash.len <= PASSWORD_HASH_LEN_MAX);
     prepare->credentials_version = user != NULL ? user->version : AUTH_NOBODY_VERSION;
 }
 
@@ -78,6 +94,7 @@ bool auth_check_verdict (struct service_call *call, struct bytes login, struct u
             "the login or the password is wrong; check both and try again", NULL);
         return false;
     }
+    maitre_assert (bytes_get_u64 (call->prepared.data + 1) == user->version);
     return true;
 }
 
@@ -96,6 +113,7 @@ static bool visit_session (void *argument, struct bytes key, struct bytes value)
         return false;
     }
     gathered->count++;
+    maitre_assert (gathered->count <= AUTH_SESSIONS_MAX);
     return true;
 }
 
@@ -115,5 +133,7 @@ uint64_t auth_remove_sessions (struct service_call *call, const struct id *user,
         service_remove (call, &key);
         removed++;
     }
+    maitre_assert (removed <= gathered.count);
+    maitre_assert (only == NULL || removed <= 1);
     return removed;
 }

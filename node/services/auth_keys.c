@@ -2,6 +2,8 @@
  * with the cluster) can be revoked too. */
 #include "node/services/auth.h"
 
+#include "schemas/runtime/assert.h"
+
 static bool is_admin (struct service_call *call)
 {
     if ((call->principal.roles & ROLE_ADMIN) != 0)
@@ -26,6 +28,7 @@ static bool has_room (struct service_call *call)
     struct key from = key_table (TABLE_API_KEY), to = from;
     key_after_prefix (&to);
     state_scan (call->state, key_of (&from), key_of (&to), false, count_row, &count);
+    maitre_assert (count <= AUTH_API_KEYS_MAX);
     if (count < AUTH_API_KEYS_MAX)
         return true;
     struct refusal refusal = {.has_limit = true, .limit = AUTH_API_KEYS_MAX};
@@ -58,6 +61,9 @@ void auth_create_api_key_apply (struct service_call *call)
         return;
     struct api_key stored = {
         .key = request->key, .name = request->name, .roles = request->roles, .created_ms = call->time_ms};
+    maitre_assert ((stored.roles & ~call->principal.roles) == 0);
+    maitre_assert (!stored.revoked);
+    maitre_assert (!id_is_zero (&stored.key));
     service_store (call, &key, &api_key_type, &stored);
     struct create_api_key_reply reply = {
         .key = stored.key, .issued_ms = stored.created_ms, .roles = stored.roles, .name = stored.name};
@@ -82,6 +88,8 @@ void auth_revoke_api_key_apply (struct service_call *call)
         stored.revoked_ms = call->time_ms;
         service_store (call, &key, &api_key_type, &stored);
     }
+    maitre_assert (stored.revoked);
+    maitre_assert ((call->principal.roles & ROLE_ADMIN) != 0);
     struct revoke_api_key_reply reply = {.key = stored.key};
     service_reply_ok (call, &revoke_api_key_reply_type, &reply);
 }
@@ -96,6 +104,8 @@ static enum service_row list_row (struct service_call *call, void *argument, con
     struct listing *list = argument;
     struct key key = key_entity (TABLE_API_KEY, id);
     size_t count = list->reply.keys_count, before = call->arena->used;
+    maitre_assert (count <= list->page.limit);
+    maitre_assert (list->page.limit <= LIST_API_KEYS_REPLY_KEYS_COUNT_MAX);
     if (count == list->page.limit)
         return SERVICE_ROW_FULL;
     if (!service_load (call, &key, &api_key_type, &list->reply.keys[count])) {
@@ -122,5 +132,7 @@ void auth_list_api_keys_read (struct service_call *call)
     list.reply.keys = service_alloc (call, (list.page.limit + 1) * sizeof *list.reply.keys);
     list.reply.page_token = service_list (call, &list.page, &prefix, false, list_row, &list);
     list.reply.has_page_token = list.reply.page_token.len > 0;
+    maitre_assert (list.reply.keys_count <= list.page.limit);
+    maitre_assert (list.reply.has_page_token == (list.reply.page_token.len > 0));
     service_reply_ok (call, &list_api_keys_reply_type, &list.reply);
 }

@@ -1,5 +1,7 @@
 #include "node/services/auth.h"
 
+#include "schemas/runtime/assert.h"
+
 struct rows {
     size_t count;
     bool damaged;
@@ -23,6 +25,7 @@ static bool visit_session (void *argument, struct bytes key, struct bytes value)
     struct session_record session;
     if (key.len != 1 + 2 * ID_SIZE || !service_read_value (rows->call, value, &session_record_type, &session))
         rows->damaged = true;
+    maitre_assert (rows->call->arena->used >= mark);
     rows->call->arena->used = mark;
     rows->count++;
     return true;
@@ -32,6 +35,7 @@ static void scan (struct service_call *call, const struct key *prefix, state_vis
 {
     struct key to = *prefix;
     key_after_prefix (&to);
+    maitre_assert (bytes_compare (key_of (prefix), key_of (&to)) < 0);
     state_scan (call->state, key_of (prefix), key_of (&to), false, visit, rows);
 }
 
@@ -39,6 +43,7 @@ static size_t count_table (struct service_call *call, enum table table)
 {
     struct rows rows = {0};
     struct key prefix = key_table (table);
+    maitre_assert (prefix.len == 1);
     scan (call, &prefix, visit_row, &rows);
     return rows.count;
 }
@@ -64,6 +69,7 @@ static bool read_user (
         recount_drift (recount, "a user's record is under another's login or id", id);
         return false;
     }
+    maitre_assert (id_hash (&user->user) == id_hash (id));
     return true;
 }
 
@@ -104,6 +110,7 @@ static void recount_sessions (struct service_call *call, struct recount *recount
             recount_drift (recount, "a user has too many sessions", &first.user);
         from = prefix;
         key_after_prefix (&from);
+        maitre_assert (bytes_compare (key_of (&prefix), key_of (&from)) < 0);
     }
 }
 

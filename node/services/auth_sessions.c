@@ -6,6 +6,9 @@
 #define REFRESH_BYTES (1 + ID_SIZE + 8)
 #define VERDICT_OURS 1
 
+_Static_assert(VERDICT_OURS != 0, "a verdict of zeros is none of ours");
+_Static_assert(AUTH_ACCESS_TTL_MS < AUTH_SESSION_TTL_MS, "a session outlives the access that follows from it");
+
 static struct key session_key (const struct id *user, const struct id *session)
 {
     return key_pair (TABLE_SESSION, user, session);
@@ -15,6 +18,8 @@ static struct key session_key (const struct id *user, const struct id *session)
 static void reply_session (struct service_call *call, const struct user_record *user, const struct id *session,
     const struct session_record *record)
 {
+    maitre_assert (record->sequence >= 1);
+    maitre_assert (record->issued_ms == call->time_ms);
     struct login_reply reply = {.user = user->user,
         .roles = user->roles,
         .session = *session,
@@ -38,10 +43,13 @@ void auth_login_prepare (struct service_call *call, struct services_prepare *pre
     struct login_request logged = *request;
     logged.password = AUTH_NO_SECRET;
     *logged_body = service_encode (call, &login_request_type, &logged);
+    maitre_assert (prepare->kind == SERVICES_PREPARE_VERIFY);
+    maitre_assert (logged_body->data != call->body.data);
 }
 
 bool auth_login_guard (struct service_call *call)
 {
+    maitre_assert (!call->answered);
     const struct login_request *request = call->request;
     struct user_record user;
     return auth_check_verdict (call, request->login, &user);
@@ -73,6 +81,7 @@ static void make_room_for_session (struct service_call *call, const struct id *u
         service_damage (call);
     if (oldest.count < AUTH_SESSIONS_MAX || oldest.damaged)
         return;
+    maitre_assert (oldest.count > 0);
     struct key key = session_key (user, &oldest.session);
     service_remove (call, &key);
 }
@@ -84,6 +93,7 @@ void auth_login_apply (struct service_call *call)
     struct user_record user;
     bool verified = auth_check_verdict (call, request->login, &user);
     maitre_assert (verified);
+    maitre_assert (call->prepared.data[0] != 0);
     make_room_for_session (call, &user.user);
     struct session_record session = {.sequence = 1, .issued_ms = call->time_ms};
     struct key key = session_key (&user.user, &call->request_id);
@@ -95,12 +105,14 @@ void auth_login_apply (struct service_call *call)
 
 void auth_refresh_prepare (struct service_call *call, struct services_prepare *prepare, struct bytes *logged_body)
 {
+    maitre_assert (prepare->kind == SERVICES_PREPARE_NONE);
     const struct refresh_request *request = call->request;
     struct refresh_request logged = *request;
     logged.refresh_token = AUTH_NO_SECRET;
     prepare->kind = SERVICES_PREPARE_REFRESH;
     prepare->password = request->refresh_token;
     *logged_body = service_encode (call, &refresh_request_type, &logged);
+    maitre_assert (logged_body->data != call->body.data);
 }
 
 static void refuse_token (struct service_call *call)
@@ -113,6 +125,7 @@ static void refuse_token (struct service_call *call)
  * has the token that it was made for. */
 bool auth_refresh_guard (struct service_call *call)
 {
+    maitre_assert (!call->answered);
     const struct refresh_request *request = call->request;
     if (call->prepared.len != REFRESH_BYTES) {
         service_refuse (call, STATUS_INTERNAL, "NOT_PREPARED",
@@ -138,6 +151,7 @@ static bool open_session (struct service_call *call, const struct refresh_reques
         refuse_token (call);
         return false;
     }
+    maitre_assert (!call->answered);
     struct key key = session_key (&user->user, &request->session);
     if (!service_load (call, &key, &session_record_type, session)) {
         service_refuse (
@@ -167,6 +181,7 @@ void auth_refresh_apply (struct service_call *call)
             call, STATUS_UNAUTHENTICATED, "SESSION_ENDED", "the session was not used for too long; log in again", NULL);
         return;
     }
+    maitre_assert (session.sequence == request->sequence);
     session.sequence++;
     session.issued_ms = call->time_ms;
     service_store (call, &key, &session_record_type, &session);
@@ -195,5 +210,7 @@ void auth_revoke_apply (struct service_call *call)
     }
     struct revoke_sessions_reply reply = {.user = user.user};
     reply.revoked = auth_remove_sessions (call, &user.user, request->has_session ? &request->session : NULL);
+    maitre_assert (reply.revoked <= AUTH_SESSIONS_MAX);
+    maitre_assert (!request->has_session || reply.revoked <= 1);
     service_reply_ok (call, &revoke_sessions_reply_type, &reply);
 }

@@ -6,9 +6,17 @@
 
 #define TEXT_BYTES_MAX 400
 
+_Static_assert(KEY_BYTES_MAX <= STATE_KEY_BYTES_MAX, "our keys are keys of the state");
+_Static_assert(
+    SERVICE_PAGE_BYTES_MAX < SERVICES_ARENA_BYTES_MIN / 4, "a page and its encoding fit the arena of a read");
+_Static_assert(REFUSAL_ENCODED_MAX <= SERVICES_ARENA_BYTES_MIN / 2, "there is always room to refuse");
+
 void service_refuse (struct service_call *call, enum status status, const char *reason, const char *message,
     const struct refusal *refusal)
 {
+    maitre_assert (reason[0] != '\0');
+    maitre_assert (strlen (reason) <= REASON_TEXT_LEN_MAX);
+    maitre_assert (message[0] != '\0');
     maitre_assert (status != STATUS_OK);
     maitre_assert (!call->answered);
     call->answered = true;
@@ -22,12 +30,14 @@ void service_refuse (struct service_call *call, enum status status, const char *
 void service_refuse_field (
     struct service_call *call, enum status status, const char *reason, const char *message, const char *field)
 {
+    maitre_assert (field[0] != '\0');
     struct refusal refusal = {.has_field = true, .field = bytes_text (field)};
     service_refuse (call, status, reason, message, &refusal);
 }
 
 void service_reply_ok (struct service_call *call, const struct codec_type *type, const void *value)
 {
+    maitre_assert (type == call->method->reply);
     maitre_assert (!call->answered);
     call->answered = true;
     call->reply->status = STATUS_OK;
@@ -36,6 +46,7 @@ void service_reply_ok (struct service_call *call, const struct codec_type *type,
 
 bool service_read_value (struct service_call *call, struct bytes stored, const struct codec_type *type, void *value)
 {
+    maitre_assert (type->size > 0);
     struct bytes copy = service_copy (call, stored);
     enum status status = codec_decode (type, copy, CODEC_STRICT, call->arena, value, NULL);
     maitre_assert (status != STATUS_RESOURCE_EXHAUSTED);
@@ -46,6 +57,7 @@ bool service_read_value (struct service_call *call, struct bytes stored, const s
 
 bool service_load (struct service_call *call, const struct key *key, const struct codec_type *type, void *value)
 {
+    maitre_assert (key->len >= 1);
     struct bytes stored;
     if (!state_get (call->state, key_of (key), &stored))
         return false;
@@ -54,18 +66,24 @@ bool service_load (struct service_call *call, const struct key *key, const struc
 
 void service_store (struct service_call *call, const struct key *key, const struct codec_type *type, const void *value)
 {
+    /* Only an entry changes the state: neither a read nor a look ahead of the log does. */
+    maitre_assert (call->index > 0);
     size_t mark = call->arena->used;
-    state_put (call->state, key_of (key), service_encode (call, type, value));
+    struct bytes encoded = service_encode (call, type, value);
+    maitre_assert (encoded.len <= STATE_VALUE_BYTES_MAX);
+    state_put (call->state, key_of (key), encoded);
     call->arena->used = mark;
 }
 
 void service_mark (struct service_call *call, const struct key *key)
 {
+    maitre_assert (call->index > 0);
     state_put (call->state, key_of (key), bytes_of (NULL, 0));
 }
 
 void service_remove (struct service_call *call, const struct key *key)
 {
+    maitre_assert (call->index > 0);
     state_remove (call->state, key_of (key));
 }
 
@@ -107,6 +125,8 @@ struct bytes service_encode (struct service_call *call, const struct codec_type 
     size_t len = 0;
     enum status status = codec_encode (type, value, out, room, &len);
     maitre_assert (status == STATUS_OK);
+    maitre_assert (len <= type->encoded_max);
+    maitre_assert (len <= room);
     call->arena->used = (size_t) (out - call->arena->base) + len;
     return bytes_of (out, len);
 }
@@ -124,6 +144,7 @@ const char *service_text (
         memcpy (text + len, parts[i], part);
         len += part;
     }
+    maitre_assert (len <= TEXT_BYTES_MAX);
     text[len] = '\0';
     return text;
 }
@@ -148,12 +169,14 @@ bool service_owns_provider (struct service_call *call, const struct id *provider
     struct provider stored;
     bool owns = service_load (call, &key, &provider_type, &stored) && stored.has_owner &&
                 id_equal (&stored.owner, &call->principal.id);
+    maitre_assert (mark <= call->arena->used);
     call->arena->used = mark;
     return owns;
 }
 
 bool service_is_local (const struct service_call *call, const struct id *id)
 {
+    maitre_assert (call->config->shard <= call->config->shard_count);
     return placement_shard (id_hash (id), call->config->shard_count) == call->config->shard;
 }
 
@@ -161,6 +184,7 @@ bool call_routes_here (struct service_call *call)
 {
     if (call->method->route == ROUTE_NONE)
         return true;
+    maitre_assert (call->method->route_path[0] != '\0');
     uint32_t hash = 0;
     if (method_routing_hash (call->method, call->request, &hash) != STATUS_OK ||
         placement_shard (hash, call->config->shard_count) != call->config->shard) {
@@ -174,6 +198,7 @@ bool call_routes_here (struct service_call *call)
 
 bool call_admit (struct service_call *call, const struct service_method *handlers)
 {
+    maitre_assert ((handlers->apply == NULL) != (handlers->read == NULL));
     if (!handlers->anonymous && call->principal.kind == PRINCIPAL_KIND_ANONYMOUS) {
         service_refuse (call, STATUS_UNAUTHENTICATED, "NO_TOKEN",
             "this call needs a user or an API key; log in and send the token", NULL);

@@ -1,6 +1,8 @@
 /* catalog.AdjustCapacity: of all buckets, or of a run of them. */
 #include "node/services/catalog.h"
 
+#include "schemas/runtime/assert.h"
+
 static bool adjust_default (struct service_call *call, struct offer *offer, uint64_t capacity)
 {
     struct offer_head head;
@@ -8,6 +10,7 @@ static bool adjust_default (struct service_call *call, struct offer *offer, uint
     bool shrinks = capacity < offer->capacity;
     offer->capacity = capacity;
     offer_head_make (offer, &head);
+    maitre_assert (head.capacity == capacity);
     if (!shrinks || counter_fits_head (call, &head, &shortage))
         return true;
     catalog_refuse_committed (call, &shortage);
@@ -20,6 +23,8 @@ static bool adjust_run (
     struct offer_head head;
     struct counter_shortage shortage;
     uint64_t count = request->has_count ? request->count : 1;
+    maitre_assert (count >= 1);
+    maitre_assert (request->capacity <= UINT32_MAX);
     offer_head_make (offer, &head);
     if (!offer_has_range (&head, request->first, count)) {
         service_refuse_field (call, STATUS_OUT_OF_RANGE, "OUT_OF_RANGE",
@@ -48,6 +53,8 @@ void catalog_adjust_capacity_apply (struct service_call *call)
         request->has_first ? adjust_run (call, &offer, request) : adjust_default (call, &offer, request->capacity);
     if (!done)
         return;
+    maitre_assert (!call->answered);
+    maitre_assert (request->has_first || offer.capacity == request->capacity);
     offer.version++;
     offer.updated_ms = call->time_ms;
     catalog_offer_store (call, &offer);

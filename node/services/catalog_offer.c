@@ -3,11 +3,14 @@
 
 #include "node/services/hold.h"
 #include "node/services/sessions.h"
+#include "schemas/runtime/assert.h"
 
 /* What the request makes of the offer: a put replaces the whole, but a state or kind of bucket left out stays. */
 static void make_offer (struct service_call *call, const struct put_offer_request *request, const struct offer *present,
     struct offer *offer)
 {
+    maitre_assert (request->first_bucket <= request->last_bucket);
+    maitre_assert (request->currency.len == CURRENCY_TEXT_LEN_MAX);
     *offer = (struct offer){
         .offer = request->offer,
         .provider = request->provider,
@@ -34,6 +37,7 @@ static void make_offer (struct service_call *call, const struct put_offer_reques
         offer->state = request->state;
     if (request->has_bucket_kind)
         offer->bucket_kind = request->bucket_kind;
+    maitre_assert (offer->version > (present != NULL ? present->version : 0));
 }
 
 static bool check_provider (struct service_call *call, const struct put_offer_request *request)
@@ -54,6 +58,8 @@ static bool check_provider (struct service_call *call, const struct put_offer_re
             "only the provider's owner and operators may put its offers; ask one of them", "provider");
         return false;
     }
+    maitre_assert (id_hash (&request->offer) == id_hash (&request->provider));
+    maitre_assert (!call->answered);
     return true;
 }
 
@@ -80,6 +86,7 @@ static bool check_shape (struct service_call *call, const struct put_offer_reque
     }
     if (!request->has_quota)
         return true;
+    maitre_assert (request->first_bucket <= request->last_bucket);
     struct offer_head quota;
     if (!id_equal (&request->quota, &request->offer) && offer_head_load (call, &request->quota, &quota) &&
         id_equal (&quota.provider, &request->provider))
@@ -91,6 +98,7 @@ static bool check_shape (struct service_call *call, const struct put_offer_reque
 
 static void refuse_in_use (struct service_call *call, const char *field)
 {
+    maitre_assert (field[0] != '\0');
     service_refuse_field (call, STATUS_FAILED_PRECONDITION, "IN_USE",
         "this cannot change while units of the offer are held or confirmed; make a new offer instead", field);
 }
@@ -113,6 +121,8 @@ static bool check_commitments (struct service_call *call, const struct offer *pr
     struct counter_shortage shortage;
     offer_head_make (present, &before);
     offer_head_make (offer, &after);
+    maitre_assert (after.first <= after.last);
+    maitre_assert (id_equal (&after.offer, &offer->offer));
     bool shrinks = after.first > before.first || after.last < before.last || after.capacity < before.capacity ||
                    after.overbooking < before.overbooking;
     if (!shrinks || counter_fits_head (call, &after, &shortage))
@@ -141,6 +151,9 @@ void catalog_put_offer_apply (struct service_call *call)
     make_offer (call, request, exists ? &present : NULL, &offer);
     if (exists && !check_commitments (call, &present, &offer))
         return;
+    maitre_assert (id_hash (&offer.offer) == id_hash (&offer.provider));
+    maitre_assert (offer.updated_ms == call->time_ms);
+    maitre_assert (!offer.has_quota || !id_equal (&offer.quota, &offer.offer));
     catalog_offer_store (call, &offer);
     struct key key = key_pair (TABLE_PROVIDER_OFFER, &offer.provider, &offer.offer);
     if (!exists)
@@ -154,6 +167,8 @@ void catalog_set_offer_state_apply (struct service_call *call)
     struct offer offer;
     if (!catalog_offer_open (call, &request->offer, request->has_version ? request->version : 0, &offer))
         return;
+    maitre_assert (!call->answered);
+    maitre_assert (request->state <= OFFER_STATE_CLOSED);
     offer.state = request->state;
     offer.version++;
     offer.updated_ms = call->time_ms;

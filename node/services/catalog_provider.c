@@ -4,8 +4,12 @@
 #include "node/services/hold.h"
 #include "node/services/sessions.h"
 #include "schemas/runtime/placement_hash.h"
+#include "schemas/runtime/assert.h"
 
 #define WRITERS (ROLE_STAFF | ROLE_OPERATOR | ROLE_ADMIN)
+
+_Static_assert(PROVIDER_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "and so is a provider");
+_Static_assert(OFFER_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "an offer is a value of the state");
 
 bool catalog_provider_load (struct service_call *call, const struct id *id, struct provider *provider)
 {
@@ -24,6 +28,7 @@ void catalog_offer_store (struct service_call *call, const struct offer *offer)
     struct offer_head head;
     struct key key = key_entity (TABLE_OFFER, &offer->offer);
     offer_head_make (offer, &head);
+    maitre_assert (id_equal (&head.offer, &offer->offer));
     service_store (call, &key, &offer_type, offer);
     offer_head_store (call, &head);
 }
@@ -46,11 +51,13 @@ bool catalog_check_version (struct service_call *call, uint64_t asked, uint64_t 
     else
         service_refuse (call, STATUS_ABORTED, "STALE_VERSION",
             "the version to be replaced is not the present one; read it again, then put with its version", &refusal);
+    maitre_assert (call->answered);
     return false;
 }
 
 void catalog_refuse_committed (struct service_call *call, const struct counter_shortage *shortage)
 {
+    maitre_assert (shortage->verdict != COUNTER_FITS);
     struct refusal refusal = {
         .has_offer = true,
         .offer = shortage->offer,
@@ -81,6 +88,7 @@ bool catalog_offer_open (struct service_call *call, const struct id *id, uint64_
         refuse_not_yours (call);
         return false;
     }
+    maitre_assert (!call->answered);
     return version == 0 || catalog_check_version (call, version, offer->version);
 }
 
@@ -101,6 +109,7 @@ static bool check_group (
     service_refuse_field (call, STATUS_INVALID_ARGUMENT, "WRONG_PLACEMENT",
         "the provider's id must carry the placement hash of its group, or its own without one; make the id with it",
         "provider");
+    maitre_assert (call->answered);
     return false;
 }
 
@@ -113,6 +122,7 @@ static bool may_put (struct service_call *call, const struct provider *present)
             "only staff and operators may make a provider; ask an operator for the role", NULL);
     else if (!may)
         refuse_not_yours (call);
+    maitre_assert (may != call->answered);
     return may;
 }
 
@@ -147,6 +157,8 @@ void catalog_put_provider_apply (struct service_call *call)
         provider.has_owner = present.has_owner;
         provider.owner = present.owner;
     }
+    maitre_assert (provider.has_owner || exists);
+    maitre_assert (provider.updated_ms == call->time_ms);
     struct key key = key_entity (TABLE_PROVIDER, &provider.provider);
     service_store (call, &key, &provider_type, &provider);
     catalog_answer (call, &provider.provider, provider.version);

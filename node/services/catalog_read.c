@@ -1,12 +1,15 @@
 /* catalog.Get and catalog.List, and the catalogue's part of services_check. */
 #include "node/services/catalog.h"
 
+#include "schemas/runtime/assert.h"
+
 void catalog_get_read (struct service_call *call)
 {
     const struct catalog_get_request *request = call->request;
     struct catalog_get_reply reply = {0};
     reply.has_offer = catalog_offer_load (call, &request->id, &reply.offer);
     reply.has_provider = !reply.has_offer && catalog_provider_load (call, &request->id, &reply.provider);
+    maitre_assert (!reply.has_offer || !reply.has_provider);
     if (reply.has_offer || reply.has_provider)
         service_reply_ok (call, &catalog_get_reply_type, &reply);
     else
@@ -33,6 +36,8 @@ static enum service_row offer_row (struct service_call *call, void *argument, co
 {
     struct listing *list = argument;
     size_t count = list->reply.offers_count;
+    maitre_assert (count <= list->page->limit);
+    maitre_assert (list->page->limit <= CATALOG_LIST_REPLY_OFFERS_COUNT_MAX);
     if (count == list->page->limit)
         return SERVICE_ROW_FULL;
     size_t before = call->arena->used;
@@ -54,6 +59,8 @@ static enum service_row provider_row (struct service_call *call, void *argument,
     struct listing *list = argument;
     const struct catalog_list_request *request = list->request;
     size_t count = list->reply.providers_count;
+    maitre_assert (count <= list->page->limit);
+    maitre_assert (list->page->limit <= CATALOG_LIST_REPLY_PROVIDERS_COUNT_MAX);
     if (count == list->page->limit)
         return SERVICE_ROW_FULL;
     size_t before = call->arena->used;
@@ -92,6 +99,10 @@ void catalog_list_read (struct service_call *call)
         list.reply.page_token = service_list (call, &page, &prefix, false, offer_row, &list);
     }
     list.reply.has_page_token = list.reply.page_token.len > 0;
+    maitre_assert (list.reply.has_offers != list.reply.has_providers);
+    maitre_assert (list.reply.offers_count == 0 || list.reply.has_offers);
+    maitre_assert (list.reply.providers_count == 0 || list.reply.has_providers);
+    maitre_assert (list.reply.offers_count + list.reply.providers_count <= page.limit);
     service_reply_ok (call, &catalog_list_reply_type, &list.reply);
 }
 
@@ -108,6 +119,7 @@ static void recount_offer (struct service_call *call, struct recount *recount, c
         return;
     }
     offer_head_make (&offer, &head);
+    maitre_assert (id_equal (&head.offer, &offer.offer));
     if (!state_get (call->state, key_of (&key), &stored) || !offer_head_matches (&head, stored))
         recount_drift (recount, "the head of an offer differs from the offer", id);
     key = key_entity (TABLE_PROVIDER, &offer.provider);

@@ -5,6 +5,8 @@
 #include "node/services/services.h"
 #include "schemas/runtime/assert.h"
 
+_Static_assert(PLACEMENT_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "the record is a value of the state");
+
 static bool is_admin (struct service_call *call)
 {
     if ((call->principal.roles & ROLE_ADMIN) != 0)
@@ -24,11 +26,15 @@ static struct placement load (struct service_call *call)
         service_damage (call);
         return placement_none ();
     }
+    maitre_assert (record.epoch >= PLACEMENT_EPOCH_FIRST);
     return record;
 }
 
 static void store (struct service_call *call, const struct placement *record)
 {
+    /* The system shard alone decides. */
+    maitre_assert (call->config->shard == 0);
+    maitre_assert ((call->principal.roles & ROLE_ADMIN) != 0);
     struct key key = key_table (TABLE_PLACEMENT);
     placement_check (record, call->config->shard_count);
     service_store (call, &key, &placement_type, record);
@@ -60,6 +66,8 @@ void cluster_replace_node_apply (struct service_call *call)
     const struct placed_node *row = placement_node (&record, request->node);
     uint32_t moves, done;
     placement_count (&record, &moves, &done);
+    maitre_assert (done <= moves);
+    maitre_assert (row->node == request->node);
     struct replace_node_reply reply = {
         .node = request->node, .epoch = record.epoch, .first_replica = row->first_replica, .moves = moves};
     service_reply_ok (call, &replace_node_reply_type, &reply);
@@ -83,6 +91,7 @@ void cluster_bind_folder_apply (struct service_call *call)
             "folder");
         return;
     }
+    maitre_assert (placement_folder_of (&record, request->node, &request->folder) == PLACEMENT_FOLDER_OWNER);
     store (call, &record);
     struct bind_folder_reply reply = {.epoch = record.epoch};
     service_reply_ok (call, &bind_folder_reply_type, &reply);
@@ -99,6 +108,7 @@ void cluster_note_moves_apply (struct service_call *call)
     }
     uint32_t moves, done;
     placement_count (&record, &moves, &done);
+    maitre_assert (done <= moves);
     struct note_moves_reply reply = {.left = moves - done};
     service_reply_ok (call, &note_moves_reply_type, &reply);
 }

@@ -25,6 +25,9 @@
 #include "node/services/service.h"
 
 #define COUNTER_PAGE_BUCKETS 32
+#define COUNTER_RUN_BUCKETS_MAX 366  /* buckets of one item; schemas/reserve.cddl */
+#define COUNTER_SET_BUCKETS_MAX 3660 /* that get a capacity of their own at once; schemas/catalog.cddl */
+#define COUNTER_READ_BUCKETS_MAX 4096
 #define COUNTER_PAGE_BYTES_MAX (1 + 4 + COUNTER_PAGE_BUCKETS * 12)
 
 /* ---- plan */
@@ -50,7 +53,7 @@ struct counter_shortage {
 struct counter_plan *counter_plan_new (struct service_call *call, const struct id *customer);
 
 /* Adds `held` and `confirmed` units (either may be negative) to each of count buckets from first, of the offer's counter and of
- * its quota's. |held|, |confirmed| <= 1,000,000; count <= 366. At most 128 additions. */
+ * its quota's. |held|, |confirmed| <= 1,000,000; count <= COUNTER_RUN_BUCKETS_MAX. At most 128 additions. */
 void counter_plan_add (struct counter_plan *plan, const struct offer_head *head, uint64_t first, uint64_t count,
     int32_t held, int32_t confirmed);
 
@@ -60,9 +63,10 @@ enum counter_verdict counter_plan_check (struct counter_plan *plan, struct count
 
 /* True when any bucket of any counter would have more units than before: what is confirmed must be a part of what was held.
  * An addition that was out of range counts as growth. */
-bool counter_plan_grows (const struct counter_plan *plan);
+bool counter_plan_grows (struct counter_plan *plan);
 
-/* Writes the pages and the customer's usage. Precondition: it fits. A counter that would go below zero is damage. */
+/* Writes the pages and the customer's usage. Precondition: it fits, and since the last addition counter_plan_check or
+ * counter_plan_grows has been asked; a plan that only gives back need not ask. A counter that would go below zero is damage. */
 void counter_plan_commit (struct counter_plan *plan);
 
 /* Refuses the call with OUT_OF_RANGE, SOLD_OUT or USER_LIMIT. earliest_free may be NULL. */
@@ -76,7 +80,7 @@ struct counter_bucket {
     uint32_t total; /* capacity and overbooking */
 };
 
-/* The buckets [first, first + count) of a counter, in order. Precondition: they are in range, count <= 4096. */
+/* The buckets [first, first + count) of a counter, in order. Precondition: they are in range, count <= COUNTER_READ_BUCKETS_MAX. */
 void counter_read (struct service_call *call, const struct offer_head *head, uint32_t first, uint32_t count,
     struct counter_bucket *out);
 
@@ -117,7 +121,7 @@ bool counter_is_idle (struct service_call *call, const struct id *offer);
 bool counter_fits_head (struct service_call *call, const struct offer_head *head, struct counter_shortage *shortage);
 
 /* Gives each of count buckets a capacity of its own, or refuses (false, *shortage as above) and changes nothing. Precondition: in
- * range, count <= 3660. */
+ * range, count <= COUNTER_SET_BUCKETS_MAX. */
 bool counter_set_capacity (struct service_call *call, const struct offer_head *head, uint32_t first, uint32_t count,
     uint32_t capacity, struct counter_shortage *shortage);
 

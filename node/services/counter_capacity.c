@@ -18,6 +18,7 @@ static bool survey_visit (void *argument, struct bytes key, struct bytes value)
         survey->damaged = true;
         return false;
     }
+    maitre_assert (view.n <= COUNTER_PAGE_BUCKETS);
     if (survey->head == NULL) {
         survey->idle = view.n == 0;
         return survey->idle;
@@ -46,6 +47,7 @@ static void survey_pages (struct service_call *call, const struct id *offer, str
 {
     struct key start = key_entity (TABLE_COUNTER, offer), end = start;
     key_after_prefix (&end);
+    maitre_assert (bytes_compare (key_of (&start), key_of (&end)) < 0);
     state_scan (call->state, key_of (&start), key_of (&end), false, survey_visit, survey);
     if (survey->damaged)
         service_damage (call);
@@ -63,6 +65,8 @@ bool counter_fits_head (struct service_call *call, const struct offer_head *head
     *shortage = (struct counter_shortage){.verdict = COUNTER_FITS};
     struct survey survey = {.head = head, .shortage = shortage};
     survey_pages (call, &head->offer, &survey);
+    maitre_assert (shortage->verdict == COUNTER_FITS || id_equal (&shortage->offer, &head->offer));
+    maitre_assert (shortage->verdict != COUNTER_USER_LIMIT);
     return shortage->verdict == COUNTER_FITS;
 }
 
@@ -70,8 +74,10 @@ bool counter_set_capacity (struct service_call *call, const struct offer_head *h
     uint32_t capacity, struct counter_shortage *shortage)
 {
     maitre_assert (offer_has_range (head, first, count));
+    maitre_assert (count <= COUNTER_SET_BUCKETS_MAX);
     uint32_t first_page = first / COUNTER_PAGE_BUCKETS;
     uint32_t pages_count = (first + (count - 1)) / COUNTER_PAGE_BUCKETS - first_page + 1;
+    maitre_assert (pages_count <= count / COUNTER_PAGE_BUCKETS + 2);
     struct counter_page *pages = service_alloc (call, pages_count * sizeof *pages);
     *shortage = (struct counter_shortage){.verdict = COUNTER_FITS};
     for (uint32_t p = 0; p < pages_count; p++)

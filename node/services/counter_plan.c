@@ -6,6 +6,10 @@
 #define ADDITIONS_MAX 128
 #define UNITS_MAX 1000000
 
+_Static_assert(ORDER_LINES_COUNT_MAX <= ADDITIONS_MAX, "the longest order is one plan");
+_Static_assert(2 * RESERVATION_ITEMS_COUNT_MAX <= ADDITIONS_MAX, "a move gives back and takes");
+_Static_assert(ADDITIONS_MAX *(int64_t) UNITS_MAX <= INT32_MAX, "all movements of a bucket add up in 32 bits");
+
 struct plan_page {
     struct plan_page *next; /* ascending numbers */
     uint32_t number;
@@ -25,7 +29,8 @@ struct counter_plan {
     struct service_call *call;
     struct id customer;
     struct plan_counter *counters, *last;
-    unsigned additions;
+    unsigned additions, asked;     /* asked: as many of them as the last check saw */
+    bool takes;                    /* an addition takes more than it gives back */
     struct counter_shortage range; /* the first addition that is out of range */
 };
 
@@ -34,6 +39,7 @@ struct counter_plan *counter_plan_new (struct service_call *call, const struct i
     struct counter_plan *plan = service_zero (call, sizeof *plan);
     plan->call = call;
     plan->customer = *customer;
+    maitre_assert (plan->additions == 0);
     return plan;
 }
 
@@ -47,6 +53,7 @@ static struct plan_counter *find_counter (struct counter_plan *plan, const struc
 
 static struct plan_counter *new_counter (struct counter_plan *plan, const struct offer_head *head)
 {
+    maitre_assert ((plan->last == NULL) == (plan->counters == NULL));
     struct plan_counter *counter = service_zero (plan->call, sizeof *counter);
     counter->head = *head;
     if (plan->last == NULL)
@@ -54,6 +61,7 @@ static struct plan_counter *new_counter (struct counter_plan *plan, const struct
     else
         plan->last->next = counter;
     plan->last = counter;
+    maitre_assert (counter->next == NULL);
     return counter;
 }
 
@@ -66,6 +74,7 @@ static struct plan_page *page_of (struct counter_plan *plan, struct plan_counter
         before = at;
         at = at->next;
     }
+    maitre_assert (before == NULL || before->number <= number);
     if (at == NULL || at->number != number) {
         struct plan_page *page = service_zero (plan->call, sizeof *page);
         page->number = number;
@@ -77,6 +86,8 @@ static struct plan_page *page_of (struct counter_plan *plan, struct plan_counter
             before->next = page;
         at = page;
     }
+    maitre_assert (at->number == number);
+    maitre_assert (at->next == NULL || at->next->number > number);
     counter->recent = at;
     return at;
 }
@@ -85,7 +96,8 @@ static void note_range (struct counter_plan *plan, const struct offer_head *head
 {
     if (plan->range.verdict != COUNTER_FITS)
         return;
-    bool starts_inside = first >= head->first && first <= head->last;
+    /* Behind the last number that there is no bucket can be named: then the run's first stands for it. */
+    bool starts_inside = first >= head->first && first <= head->last && head->last < UINT32_MAX;
     plan->range = (struct counter_shortage){
         .verdict = COUNTER_OUT_OF_RANGE,
         .offer = head->offer,
@@ -96,6 +108,8 @@ static void note_range (struct counter_plan *plan, const struct offer_head *head
 static void add_to (struct counter_plan *plan, struct plan_counter *counter, uint64_t first, uint64_t count,
     int32_t held, int32_t confirmed)
 {
+    maitre_assert (count >= 1);
+    maitre_assert (held == 0 || confirmed == 0);
     int32_t units = held + confirmed;
     if (!offer_has_range (&counter->head, first, count)) {
         if (units <= 0)
@@ -120,8 +134,12 @@ void counter_plan_add (struct counter_plan *plan, const struct offer_head *head,
     int32_t held, int32_t confirmed)
 {
     maitre_assert (plan->additions < ADDITIONS_MAX);
-    maitre_assert (held >= -UNITS_MAX && held <= UNITS_MAX && confirmed >= -UNITS_MAX && confirmed <= UNITS_MAX);
+    maitre_assert (held >= -UNITS_MAX && held <= UNITS_MAX);
+    maitre_assert (confirmed >= -UNITS_MAX && confirmed <= UNITS_MAX);
+    maitre_assert (count >= 1);
+    maitre_assert (count <= COUNTER_RUN_BUCKETS_MAX);
     plan->additions++;
+    plan->takes = plan->takes || held + confirmed > 0;
     struct plan_counter *counter = find_counter (plan, &head->offer);
     add_to (plan, counter != NULL ? counter : new_counter (plan, head), first, count, held, confirmed);
     if (id_is_zero (&head->quota))
@@ -153,6 +171,7 @@ static uint64_t usage_load (struct counter_plan *plan, const struct plan_counter
 static bool over_limit (
     struct counter_plan *plan, const struct plan_counter *counter, struct counter_shortage *shortage)
 {
+    maitre_assert (counter->usage_given >= 0);
     uint32_t limit = counter->head.customer_limit;
     if (limit == 0 || counter->usage_delta <= 0 || PLANTED (LIMIT_NOT_CHECKED))
         return false;
@@ -180,6 +199,7 @@ static bool sold_out (const struct plan_counter *counter, struct counter_shortag
             int64_t total = counter_page_total (&page->stored, &counter->head, i);
             if (used + delta <= total || PLANTED (SLOT_SOLD_TWICE))
                 continue;
+            maitre_assert (page->given[i] >= 0);
             int64_t left = total - used + page->given[i];
             *shortage = (struct counter_shortage){
                 .verdict = COUNTER_SOLD_OUT,
@@ -195,17 +215,21 @@ static bool sold_out (const struct plan_counter *counter, struct counter_shortag
 
 enum counter_verdict counter_plan_check (struct counter_plan *plan, struct counter_shortage *shortage)
 {
+    maitre_assert (plan->additions >= 1);
+    maitre_assert (plan->range.verdict == COUNTER_FITS || plan->range.verdict == COUNTER_OUT_OF_RANGE);
     *shortage = plan->range;
     /* The limit comes before the stock: who is over it gains nothing from the next free bucket. */
     for (struct plan_counter *c = plan->counters; c != NULL && shortage->verdict == COUNTER_FITS; c = c->next)
         over_limit (plan, c, shortage);
     for (struct plan_counter *c = plan->counters; c != NULL && shortage->verdict == COUNTER_FITS; c = c->next)
         sold_out (c, shortage);
+    plan->asked = plan->additions;
     return shortage->verdict;
 }
 
-bool counter_plan_grows (const struct counter_plan *plan)
+bool counter_plan_grows (struct counter_plan *plan)
 {
+    maitre_assert (plan->additions >= 1);
     for (const struct plan_counter *counter = plan->counters; counter != NULL; counter = counter->next) {
         for (const struct plan_page *page = counter->pages; page != NULL; page = page->next) {
             for (unsigned i = 0; i < COUNTER_PAGE_BUCKETS; i++) {
@@ -214,6 +238,7 @@ bool counter_plan_grows (const struct counter_plan *plan)
             }
         }
     }
+    plan->asked = plan->additions;
     return plan->range.verdict != COUNTER_FITS;
 }
 
@@ -264,6 +289,8 @@ static void commit_usage (struct counter_plan *plan, const struct plan_counter *
 
 void counter_plan_commit (struct counter_plan *plan)
 {
+    /* What takes has been asked about, all of it; giving back alone need not be. */
+    maitre_assert (!plan->takes || plan->asked == plan->additions);
     for (struct plan_counter *counter = plan->counters; counter != NULL; counter = counter->next) {
         for (struct plan_page *page = counter->pages; page != NULL; page = page->next)
             commit_page (plan, &counter->head.offer, page);
@@ -273,6 +300,7 @@ void counter_plan_commit (struct counter_plan *plan)
 
 void counter_refuse (struct service_call *call, const struct counter_shortage *shortage, const uint32_t *earliest_free)
 {
+    maitre_assert (shortage->verdict != COUNTER_FITS);
     struct refusal refusal = {.has_offer = true, .offer = shortage->offer};
     switch (shortage->verdict) {
     case COUNTER_OUT_OF_RANGE:

@@ -4,6 +4,8 @@
 #include "node/services/counter_page.h"
 #include "schemas/runtime/assert.h"
 
+_Static_assert(COUNTER_SEARCH_PAGES_MAX > 0, "a search looks at something");
+
 /* ---- the earliest run in one counter */
 
 struct run {
@@ -24,6 +26,7 @@ static uint64_t own_units (const struct run *run, uint64_t bucket)
     uint64_t units = 0;
     for (size_t i = 0; i < run->own_count; i++) {
         const struct counter_own *own = &run->own[i];
+        maitre_assert (own->quantity >= 1);
         if (bucket >= own->first && bucket - own->first < own->count &&
             id_equal (&own->offer, &run->demand->head.offer))
             units += own->quantity;
@@ -41,6 +44,8 @@ static void run_gap (struct run *run, uint64_t until)
     else if (until - run->start >= run->count)
         run->found = true;
     run->next = until;
+    maitre_assert (run->next == until);
+    maitre_assert (run->start <= run->next);
 }
 
 static bool run_visit (void *argument, struct bytes key, struct bytes value)
@@ -56,10 +61,12 @@ static bool run_visit (void *argument, struct bytes key, struct bytes value)
     --*run->pages_left;
     uint64_t base = (uint64_t) counter_page_number (key) * COUNTER_PAGE_BUCKETS;
     run_gap (run, base < run->to + 1 ? base : run->to + 1);
+    maitre_assert (run->found || run->next >= base || run->next > run->to);
     const struct offer_head *head = &run->demand->head;
     for (uint64_t bucket = run->next; !run->found && bucket < base + COUNTER_PAGE_BUCKETS && bucket <= run->to;
          bucket++) {
         unsigned i = (unsigned) (bucket - base);
+        maitre_assert (i < COUNTER_PAGE_BUCKETS);
         uint64_t used = counter_view_used (&view, i);
         if (run->own_count > 0) {
             uint64_t own = own_units (run, bucket);
@@ -71,12 +78,16 @@ static bool run_visit (void *argument, struct bytes key, struct bytes value)
             run->found = true;
         run->next = bucket + 1;
     }
+    maitre_assert (run->start <= run->next);
+    maitre_assert (run->next <= run->to + 1);
     return !run->found && run->next <= run->to;
 }
 
 /* The earliest run of this demand alone in [from, to]. */
 static bool run_find (struct service_call *call, struct run *run, uint64_t from)
 {
+    maitre_assert (run->demand->quantity >= 1);
+    maitre_assert (from <= run->to);
     const struct offer_head *head = &run->demand->head;
     run->start = run->next = from;
     run->empty_fits = counter_total (head->capacity, head->overbooking) >= run->demand->quantity;
@@ -90,6 +101,8 @@ static bool run_find (struct service_call *call, struct run *run, uint64_t from)
     }
     if (!run->found && *run->pages_left > 0)
         run_gap (run, run->to + 1);
+    maitre_assert (!run->found || run->start >= from);
+    maitre_assert (!run->found || run->to - run->start >= run->count - 1);
     return run->found;
 }
 
@@ -97,6 +110,8 @@ bool counter_search (struct service_call *call, const struct counter_demand *dem
     const struct counter_own *own, size_t own_count, uint32_t from, uint32_t count, uint32_t *found)
 {
     maitre_assert (demands_count > 0 && demands_count <= COUNTER_DEMANDS_MAX);
+    maitre_assert (count >= 1);
+    maitre_assert (own_count <= COUNTER_DEMANDS_MAX);
     uint64_t low = from, high = UINT32_MAX;
     for (size_t i = 0; i < demands_count; i++) {
         low = demands[i].head.first > low ? demands[i].head.first : low;
@@ -117,10 +132,13 @@ bool counter_search (struct service_call *call, const struct counter_demand *dem
         };
         if (pages_left == 0 || !run_find (call, &run, low))
             return false;
+        maitre_assert (run.start >= low);
         agreed = run.start == low ? agreed + 1 : 1;
         low = run.start;
     }
     *found = (uint32_t) low;
+    maitre_assert (*found == low);
+    maitre_assert (low + count - 1 <= high);
     return true;
 }
 
@@ -141,6 +159,7 @@ static void list_gap (struct listing *list, uint64_t until)
         list->next = until;
     for (; list->next < until && list->count < list->max; list->next++)
         list->out[list->count++] = (uint32_t) list->next;
+    maitre_assert (list->count <= list->max);
 }
 
 static bool list_visit (void *argument, struct bytes key, struct bytes value)
@@ -157,10 +176,13 @@ static bool list_visit (void *argument, struct bytes key, struct bytes value)
            list->count < list->max;
          list->next++) {
         unsigned i = (unsigned) (list->next - base);
+        maitre_assert (i < COUNTER_PAGE_BUCKETS);
         uint32_t total = counter_view_total (&view, list->head->capacity, list->head->overbooking, i);
         if (counter_view_used (&view, i) + list->quantity <= total)
             list->out[list->count++] = (uint32_t) list->next;
     }
+    maitre_assert (list->pages_left > 0);
+    maitre_assert (list->count <= list->max);
     list->pages_left--;
     return list->pages_left > 0 && list->count < list->max && list->next <= list->to;
 }
@@ -168,6 +190,8 @@ static bool list_visit (void *argument, struct bytes key, struct bytes value)
 size_t counter_list_free (struct service_call *call, const struct offer_head *head, uint32_t from, uint32_t to,
     uint32_t quantity, uint32_t *out, size_t out_max, uint64_t *next)
 {
+    maitre_assert (out_max >= 1);
+    maitre_assert (quantity >= 1);
     struct listing list = {
         .head = head,
         .next = from > head->first ? from : head->first,
@@ -191,6 +215,9 @@ size_t counter_list_free (struct service_call *call, const struct offer_head *he
         list_gap (&list, list.to + 1);
     if (list.next <= list.to)
         *next = list.next;
+    maitre_assert (list.count <= out_max);
+    maitre_assert (list.count == 0 || out[list.count - 1] < *next);
+    maitre_assert (list.count < 2 || out[0] < out[list.count - 1]);
     return list.count;
 }
 
@@ -198,6 +225,7 @@ void counter_read (struct service_call *call, const struct offer_head *head, uin
     struct counter_bucket *out)
 {
     maitre_assert (offer_has_range (head, first, count));
+    maitre_assert (count <= COUNTER_READ_BUCKETS_MAX);
     struct counter_page page;
     for (uint32_t n = 0; n < count; n++) {
         uint32_t bucket = first + n;

@@ -7,6 +7,9 @@
 #include "node/services/reserve.h"
 #include "node/services/service.h"
 #include "node/services/sessions.h"
+#include "schemas/runtime/assert.h"
+
+_Static_assert(METHOD_NUMBER_MAX <= UINT16_MAX, "the table is short enough to be indexed by number");
 
 static const struct service_method table[METHOD_NUMBER_MAX + 1] = {
     [METHOD_NUMBER_AUTH_REGISTER] = {.apply = auth_register_apply, .prepare = auth_register_prepare, .anonymous = true},
@@ -65,5 +68,8 @@ const struct service_method *dispatch_find (uint64_t number)
 {
     if (number > METHOD_NUMBER_MAX || (table[number].apply == NULL && table[number].read == NULL))
         return NULL;
+    maitre_assert ((table[number].apply == NULL) != (table[number].read == NULL));
+    maitre_assert (table[number].prepare == NULL || table[number].apply != NULL);
+    maitre_assert (table[number].guard == NULL || table[number].prepare != NULL);
     return &table[number];
 }

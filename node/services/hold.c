@@ -3,6 +3,10 @@
 #include "node/services/counter.h"
 #include "node/services/reserve.h"
 #include "node/services/sessions.h"
+#include "schemas/runtime/assert.h"
+
+_Static_assert(
+    HOLD_EXPIRE_ROWS_MAX *ID_SIZE <= SERVICES_ARENA_BYTES_MIN / 2, "the rows of one entry leave room to expire them");
 
 /* ---- the two indexes */
 
@@ -11,6 +15,7 @@ static struct key due_key (uint64_t expires_ms, const struct id *reservation)
     struct key key = key_table (TABLE_HOLD_DUE);
     key_u64 (&key, expires_ms);
     key_id (&key, reservation);
+    maitre_assert (key.len == 1 + 8 + ID_SIZE);
     return key;
 }
 
@@ -19,6 +24,7 @@ static struct key counter_key (const struct id *offer, uint64_t expires_ms, cons
     struct key key = key_entity (TABLE_COUNTER_HOLD, offer);
     key_u64 (&key, expires_ms);
     key_id (&key, reservation);
+    maitre_assert (key.len == 1 + ID_SIZE + 8 + ID_SIZE);
     return key;
 }
 
@@ -26,6 +32,8 @@ static struct key counter_key (const struct id *offer, uint64_t expires_ms, cons
 static void each_row (struct service_call *call, const struct reservation *reservation,
     void (*row) (struct service_call *call, void *argument, const struct key *key), void *argument)
 {
+    maitre_assert (reservation->items_count >= 1);
+    maitre_assert (reservation->items_count <= RESERVATION_ITEMS_COUNT_MAX);
     struct key key = due_key (reservation->hold_expires_ms, &reservation->reservation);
     row (call, argument, &key);
     for (size_t i = 0; i < reservation->items_count; i++) {
@@ -74,19 +82,23 @@ uint64_t hold_first_due (struct state *state)
     uint64_t first = UINT64_MAX;
     struct key from = key_table (TABLE_HOLD_DUE), to = from;
     key_after_prefix (&to);
+    maitre_assert (bytes_compare (key_of (&from), key_of (&to)) < 0);
     state_scan (state, key_of (&from), key_of (&to), false, first_visit, &first);
     return first;
 }
 
 void hold_add (struct service_call *call, const struct reservation *reservation)
 {
+    maitre_assert (reservation->state == RESERVE_STATE_HELD);
     each_row (call, reservation, row_mark, NULL);
     if (reservation->hold_expires_ms < call->meta->next_deadline_ms)
         call->meta->next_deadline_ms = reservation->hold_expires_ms;
+    maitre_assert (call->meta->next_deadline_ms <= reservation->hold_expires_ms);
 }
 
 void hold_remove (struct service_call *call, const struct reservation *reservation)
 {
+    maitre_assert (reservation->state == RESERVE_STATE_HELD);
     each_row (call, reservation, row_remove, NULL);
     if (reservation->hold_expires_ms == call->meta->next_deadline_ms)
         call->meta->next_deadline_ms = hold_first_due (call->state);
@@ -101,6 +113,7 @@ void hold_recount (struct service_call *call, const struct reservation *reservat
 
 void hold_expire (struct service_call *call, struct reservation *reservation)
 {
+    maitre_assert (reservation->state == RESERVE_STATE_HELD);
     static const struct id nobody = {0};
     struct counter_plan *plan = counter_plan_new (call, &reservation->customer);
     if (!reserve_plan_items (call, plan, reservation, -1))
@@ -111,6 +124,7 @@ void hold_expire (struct service_call *call, struct reservation *reservation)
     hold_remove (call, reservation);
     reserve_enter (call, reservation, RESERVE_STATE_EXPIRED, &nobody);
     reserve_store (call, reservation);
+    maitre_assert (reservation->state == RESERVE_STATE_EXPIRED);
 }
 
 struct due {
@@ -127,6 +141,7 @@ static bool due_visit (void *argument, struct bytes key, struct bytes value)
         due->damaged = true;
         return false;
     }
+    maitre_assert (due->count < due->max);
     memcpy (due->ids[due->count++].b, key.data + key.len - ID_SIZE, ID_SIZE);
     return due->count < due->max;
 }
@@ -136,18 +151,21 @@ static size_t pages_of (const struct reservation *reservation)
     size_t pages = 0;
     for (size_t i = 0; i < reservation->items_count; i++)
         pages += reserve_item_count (&reservation->items[i]) / COUNTER_PAGE_BUCKETS + 2;
+    maitre_assert (pages >= 2 * reservation->items_count);
     return pages;
 }
 
 /* Expires the holds of the rows in [from, to). */
 static void expire_rows (struct service_call *call, const struct key *from, const struct key *to)
 {
+    maitre_assert (bytes_compare (key_of (from), key_of (to)) < 0);
     size_t mark = call->arena->used;
     struct due due = {.max = HOLD_EXPIRE_ROWS_MAX};
     due.ids = service_alloc (call, due.max * sizeof *due.ids);
     state_scan (call->state, key_of (from), key_of (to), false, due_visit, &due);
     if (due.damaged)
         service_damage (call);
+    maitre_assert (due.count <= HOLD_EXPIRE_ROWS_MAX);
     size_t pages = 0;
     for (size_t i = 0; i < due.count && pages < HOLD_EXPIRE_PAGES_MAX && !call->damaged; i++) {
         size_t row_mark_used = call->arena->used;
@@ -158,6 +176,8 @@ static void expire_rows (struct service_call *call, const struct key *from, cons
         }
         pages += pages_of (&reservation);
         hold_expire (call, &reservation);
+        maitre_assert (call->damaged || reservation.state == RESERVE_STATE_EXPIRED);
+        maitre_assert (row_mark_used <= call->arena->used);
         call->arena->used = row_mark_used;
     }
     call->arena->used = mark;
@@ -165,6 +185,7 @@ static void expire_rows (struct service_call *call, const struct key *from, cons
 
 void hold_expire_shard (struct service_call *call, uint64_t cut_ms)
 {
+    maitre_assert (cut_ms <= call->time_ms);
     struct key from = key_table (TABLE_HOLD_DUE), to = from;
     key_u64 (&to, cut_ms);
     key_after_prefix (&to);
@@ -173,6 +194,7 @@ void hold_expire_shard (struct service_call *call, uint64_t cut_ms)
 
 void hold_expire_counter (struct service_call *call, const struct id *offer)
 {
+    maitre_assert (call->index > 0);
     struct key from = key_entity (TABLE_COUNTER_HOLD, offer), to = from;
     key_u64 (&to, call->time_ms);
     key_after_prefix (&to);

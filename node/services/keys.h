@@ -40,6 +40,9 @@ enum table {
     TABLE_PLACEMENT = 80,       /* (nothing)                    placement; the system shard's */
 };
 
+_Static_assert(TABLE_PLACEMENT < UINT8_MAX, "a tag is a byte that key_after_prefix can count up");
+_Static_assert(1 + ID_SIZE + 8 + ID_SIZE <= KEY_BYTES_MAX, "the longest index key");
+
 struct key {
     uint8_t b[KEY_BYTES_MAX];
     size_t len;

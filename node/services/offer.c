@@ -2,6 +2,7 @@
 
 #include "node/services/hold.h"
 #include "node/services/sessions.h"
+#include "schemas/runtime/assert.h"
 
 /* Layout, big-endian: u8 version, 16 provider, 16 quota, u8 state, u8 kind, u8 bucket kind, u8 approval, 3 currency,
  * 6 x u32, 4 x u64, zeros up to OFFER_HEAD_BYTES. */
@@ -13,10 +14,20 @@
 #define AT_U32 40
 #define AT_U64 64
 
+_Static_assert(OFFER_HOLD_TTL_MS_DEFAULT <= OFFER_HOLD_TTL_MS_MAX, "the usual hold is one that may be asked for");
+_Static_assert(AT_U64 == AT_U32 + 6 * 4, "six fields of 32 bits");
+_Static_assert(AT_U32 == AT_CURRENCY + CURRENCY_TEXT_LEN_MAX, "the currency is three letters");
+_Static_assert(AT_CURRENCY == AT_SMALL + 4, "four small fields");
+_Static_assert(AT_SMALL == AT_QUOTA + ID_SIZE, "the small fields follow the quota");
+_Static_assert(AT_QUOTA == AT_PROVIDER + ID_SIZE, "the quota follows the provider");
 _Static_assert(AT_U64 + 4 * 8 <= OFFER_HEAD_BYTES, "the packed head fits");
 
 void offer_head_make (const struct offer *offer, struct offer_head *head)
 {
+    maitre_assert (offer->currency.len == sizeof head->currency);
+    maitre_assert (offer->capacity <= UINT32_MAX);
+    maitre_assert (offer->first_bucket <= BUCKET_NUMBER_MAX);
+    maitre_assert (offer->last_bucket <= BUCKET_NUMBER_MAX);
     const struct policy *policy = &offer->policy;
     *head = (struct offer_head){
         .offer = offer->offer,
@@ -46,6 +57,9 @@ void offer_head_make (const struct offer *offer, struct offer_head *head)
 
 static void head_pack (const struct offer_head *head, uint8_t out[OFFER_HEAD_BYTES])
 {
+    maitre_assert (head->state != 0);
+    maitre_assert (head->kind != 0);
+    maitre_assert (head->bucket_kind != 0);
     memset (out, 0, OFFER_HEAD_BYTES);
     out[0] = HEAD_VERSION;
     memcpy (out + AT_PROVIDER, head->provider.b, ID_SIZE);
@@ -118,6 +132,7 @@ bool offer_open (struct service_call *call, const struct id *offer, struct offer
 {
     if (!offer_head_load (call, offer, head))
         return false;
+    maitre_assert (call->index > 0);
     if (call->meta->next_deadline_ms <= call->time_ms) {
         hold_expire_counter (call, offer);
         if (!id_is_zero (&head->quota))
@@ -128,5 +143,6 @@ bool offer_open (struct service_call *call, const struct id *offer, struct offer
 
 bool offer_has_range (const struct offer_head *head, uint64_t first, uint64_t count)
 {
+    maitre_assert (count >= 1);
     return first >= head->first && first <= head->last && count - 1 <= head->last - first;
 }

@@ -1,5 +1,7 @@
 #include "node/services/order.h"
 
+#include "schemas/runtime/assert.h"
+
 static void refuse_state (struct service_call *call, const struct order *order, const char *reason, const char *message)
 {
     struct refusal refusal = {.has_state = true, .state = order->state, .has_version = true, .version = order->version};
@@ -28,6 +30,7 @@ static void refuse_event (struct service_call *call, const struct order *order)
 static bool may (
     struct service_call *call, const struct order *order, const struct order_advance_request *request, unsigned parts)
 {
+    maitre_assert (parts != 0);
     const struct order_transition *transition = order_transition_find (request->event, order->state);
     if (transition != NULL ? (transition->parts & parts) != 0 : order_event_open_to (request->event, parts))
         return true;
@@ -67,12 +70,16 @@ static bool claim (struct service_call *call, struct order *order)
     order->has_courier = true;
     order->courier = call->principal.id;
     service_mark (call, &key);
+    maitre_assert (order->has_courier);
+    maitre_assert (id_equal (&order->courier, &call->principal.id));
     return true;
 }
 
 static void advance (struct service_call *call, struct order *order, const struct order_transition *transition)
 {
+    maitre_assert (transition->from == order->state);
     const struct order_advance_request *request = call->request;
+    maitre_assert (transition->event == request->event);
     if (transition->event == ORDER_EVENT_KIND_CLAIM && !claim (call, order))
         return;
     order_due_remove (call, order);
@@ -82,6 +89,8 @@ static void advance (struct service_call *call, struct order *order, const struc
     order_change (call, order, transition->to, &call->principal.id, note);
     if (call->damaged)
         return;
+    maitre_assert (order->state == transition->to);
+    maitre_assert (order->version > request->version || !request->has_version);
     order_store (call, order);
     reply_order (call, order);
 }
@@ -104,6 +113,8 @@ void order_advance_apply (struct service_call *call)
             "the order has changed since you read it; read it again, then decide", &refusal);
         return;
     }
+    maitre_assert (!call->answered);
+    maitre_assert (!request->has_version || request->version == order.version);
     const struct order_transition *transition = order_transition_find (request->event, order.state);
     if (transition == NULL)
         refuse_event (call, &order);

@@ -1,5 +1,12 @@
 #include "node/services/order.h"
 
+#include "schemas/runtime/assert.h"
+
+_Static_assert(ORDER_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "an order is a value of the state");
+_Static_assert((ORDER_PART_PROVIDER | ORDER_PART_CUSTOMER | ORDER_PART_COURIER | ORDER_PART_OPERATOR |
+                   ORDER_PART_ANY_COURIER) == 31,
+    "parts are distinct bits");
+
 bool order_load (struct service_call *call, const struct id *id, struct order *order)
 {
     struct key key = key_entity (TABLE_ORDER, id);
@@ -31,6 +38,7 @@ unsigned order_parts (struct service_call *call, const struct order *order)
 
 bool order_visible (unsigned parts, const struct order *order)
 {
+    maitre_assert (parts <= 31);
     if ((parts & ~(unsigned) ORDER_PART_ANY_COURIER) != 0)
         return true;
     return parts != 0 && !order->has_courier && order_transition_find (ORDER_EVENT_KIND_CLAIM, order->state) != NULL;
@@ -40,8 +48,10 @@ bool order_open (struct service_call *call, const struct id *id, struct order *o
 {
     if (order_load (call, id, order)) {
         *parts = order_parts (call, order);
-        if (order_visible (*parts, order))
+        if (order_visible (*parts, order)) {
+            maitre_assert (*parts != 0);
             return true;
+        }
     }
     /* To a stranger an order that is not his looks like none: ids must not be worth guessing. */
     service_refuse_field (call, STATUS_NOT_FOUND, "NO_ORDER", "there is no such order of yours; check the id", "order");
@@ -51,6 +61,8 @@ bool order_open (struct service_call *call, const struct id *id, struct order *o
 void order_change (
     struct service_call *call, struct order *order, uint64_t state, const struct id *actor, struct bytes note)
 {
+    maitre_assert (state >= ORDER_STATE_PLACED);
+    maitre_assert (order->history_count <= ORDER_HISTORY_COUNT_MAX);
     if (order->history_count == ORDER_HISTORY_COUNT_MAX) {
         service_damage (call); /* the table has no way that long */
         return;
@@ -64,10 +76,13 @@ void order_change (
     order->history_count++;
     order->state = state;
     order->version++;
+    maitre_assert (order->history[order->history_count - 1].state == order->state);
 }
 
 void order_return_stock (struct service_call *call, struct order *order)
 {
+    maitre_assert (order->lines_count >= 1);
+    maitre_assert (order->lines_count <= ORDER_LINES_COUNT_MAX);
     struct offer_head *heads = service_alloc (call, order->lines_count * sizeof *heads);
     for (size_t i = 0; i < order->lines_count; i++) {
         if (!offer_open (call, &order->lines[i].offer, &heads[i])) {
@@ -87,6 +102,7 @@ static struct key due_key (const struct order *order)
     struct key key = key_table (TABLE_ORDER_DUE);
     key_u64 (&key, order->accept_by_ms);
     key_id (&key, &order->order);
+    maitre_assert (key.len == 1 + 8 + ID_SIZE);
     return key;
 }
 

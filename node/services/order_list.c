@@ -1,6 +1,8 @@
 /* order.Get and order.List. */
 #include "node/services/order.h"
 
+#include "schemas/runtime/assert.h"
+
 void order_get_read (struct service_call *call)
 {
     const struct order_get_request *request = call->request;
@@ -38,6 +40,7 @@ static struct key choose_index (const struct listing *list)
         return key_entity (TABLE_CUSTOMER_ORDER, list->customer);
     if (request->has_courier)
         return key_entity (TABLE_COURIER_ORDER, &request->courier);
+    maitre_assert (request->has_provider);
     return key_entity (TABLE_PROVIDER_ORDER, &request->provider);
 }
 
@@ -54,6 +57,8 @@ static enum service_row list_row (struct service_call *call, void *argument, con
 {
     struct listing *list = argument;
     size_t count = list->reply.orders_count;
+    maitre_assert (count <= list->page.limit);
+    maitre_assert (list->page.limit <= ORDER_LIST_REPLY_ORDERS_COUNT_MAX);
     struct order *row = &list->reply.orders[count];
     size_t before = call->arena->used;
     if (count == list->page.limit)
@@ -86,11 +91,14 @@ void order_list_read (struct service_call *call)
             NULL);
         return;
     }
+    maitre_assert (list.customer != NULL || request->has_provider || request->has_courier);
     if (!service_page_open (call, &list.page))
         return;
     struct key prefix = choose_index (&list);
     list.reply.orders = service_alloc (call, (list.page.limit + 1) * sizeof *list.reply.orders);
     list.reply.page_token = service_list (call, &list.page, &prefix, true, list_row, &list);
     list.reply.has_page_token = list.reply.page_token.len > 0;
+    maitre_assert (list.reply.orders_count <= list.page.limit);
+    maitre_assert (list.reply.has_page_token == (list.reply.page_token.len > 0));
     service_reply_ok (call, &order_list_reply_type, &list.reply);
 }

@@ -1,9 +1,16 @@
 /* Place and its dry run, Quote: the same prices, the same stock. */
 #include "node/services/order.h"
 
+#include "schemas/runtime/assert.h"
+
+_Static_assert(
+    ORDER_LINES_COUNT_MAX *UINT64_C (100000) <= UINT64_MAX / MINOR_UNITS_MAX, "the dearest order has a total");
+_Static_assert(ORDER_LINES_COUNT_MAX <= 100, "two digits name a line");
+
 /* "lines[12].offer" */
 static const char *line_field (struct service_call *call, size_t line, const char *member)
 {
+    maitre_assert (line < ORDER_LINES_COUNT_MAX);
     char digits[3] = {0};
     if (line >= 10)
         digits[0] = (char) ('0' + line / 10);
@@ -25,6 +32,8 @@ static void refuse_line (struct service_call *call, enum status status, const ch
 static bool read_lines (struct service_call *call, const struct id *provider, struct order_line *lines, size_t count,
     bool open, struct offer_head *heads)
 {
+    maitre_assert (count >= 1);
+    maitre_assert (count <= ORDER_LINES_COUNT_MAX);
     for (size_t i = 0; i < count; i++) {
         struct offer_head *head = &heads[i];
         if (!(open ? offer_open : offer_head_load) (call, &lines[i].offer, head)) {
@@ -64,6 +73,8 @@ static uint64_t line_minor (const struct offer_head *head, uint64_t quantity)
 
 static struct order_line *copy_lines (struct service_call *call, const struct order_line *lines, size_t count)
 {
+    maitre_assert (count >= 1);
+    maitre_assert (count <= ORDER_LINES_COUNT_MAX);
     struct order_line *copy = service_alloc (call, count * sizeof *copy);
     memcpy (copy, lines, count * sizeof *copy);
     return copy;
@@ -104,6 +115,7 @@ static bool check_header (struct service_call *call, const struct order_place_re
             call, STATUS_NOT_FOUND, "NO_PROVIDER", "there is no such provider; check the id", "provider");
         return false;
     }
+    maitre_assert (!call->answered);
     return true;
 }
 
@@ -116,11 +128,13 @@ static uint64_t menu_state (struct service_call *call, const struct offer_head *
     if (offer_head_load (call, &head->quota, &quota))
         return quota.state;
     service_damage (call); /* offers are never deleted */
+    maitre_assert (call->damaged);
     return OFFER_STATE_CLOSED;
 }
 
 static void refuse_closed (struct service_call *call, const struct id *offer, size_t line, uint64_t state)
 {
+    maitre_assert (state != OFFER_STATE_OPEN);
     const char *field = line_field (call, line, "offer");
     struct refusal refusal = {.has_field = true,
         .field = bytes_text (field),
@@ -136,6 +150,7 @@ static void refuse_closed (struct service_call *call, const struct id *offer, si
 static bool check_menu (
     struct service_call *call, const struct order_line *lines, size_t count, const struct offer_head *heads)
 {
+    maitre_assert (count >= 1);
     for (size_t i = 0; i < count; i++) {
         uint64_t state = menu_state (call, &heads[i]);
         if (state != OFFER_STATE_OPEN) {
@@ -162,12 +177,15 @@ static bool take_stock (struct service_call *call, const struct id *customer, co
         counter_refuse (call, &shortage, NULL);
         return false;
     }
+    maitre_assert (!call->answered);
     counter_plan_commit (plan);
     return true;
 }
 
 static uint64_t accept_by (uint64_t now_ms, const struct offer_head *heads, size_t count)
 {
+    maitre_assert (count >= 1);
+    maitre_assert (count <= ORDER_LINES_COUNT_MAX);
     uint64_t ttl_ms = 0;
     for (size_t i = 0; i < count; i++)
         if (heads[i].hold_ttl_ms != 0 && (ttl_ms == 0 || heads[i].hold_ttl_ms < ttl_ms))
@@ -177,9 +195,14 @@ static uint64_t accept_by (uint64_t now_ms, const struct offer_head *heads, size
 
 static void put_order (struct service_call *call, struct order *order)
 {
+    maitre_assert (order->keeps_stock);
+    maitre_assert (order->history_count == 0);
+    maitre_assert (order->version == 0);
     struct key customer = key_pair (TABLE_CUSTOMER_ORDER, &order->customer, &order->order);
     struct key provider = key_pair (TABLE_PROVIDER_ORDER, &order->provider, &order->order);
     order_change (call, order, ORDER_STATE_PLACED, &call->principal.id, bytes_of (NULL, 0));
+    maitre_assert (order->version == 1);
+    maitre_assert (order->state == ORDER_STATE_PLACED);
     order_store (call, order);
     order_due_add (call, order);
     service_mark (call, &customer);
@@ -218,6 +241,9 @@ void order_place_apply (struct service_call *call)
     }
     order.accept_by_ms = accept_by (call->time_ms, heads, count);
     order.has_accept_by_ms = order.accept_by_ms != 0;
+    maitre_assert (id_hash (&order.order) == id_hash (&order.provider));
+    maitre_assert (order.has_accept_by_ms == (order.accept_by_ms != 0));
+    maitre_assert (!order.has_courier);
     put_order (call, &order);
     struct order_reply reply = {.order = order.order,
         .state = order.state,
@@ -243,6 +269,7 @@ static uint32_t free_units (struct service_call *call, const struct offer_head *
 static uint64_t demand (const struct order_line *lines, size_t count, const struct offer_head *heads,
     const struct id *counter, uint64_t bucket)
 {
+    maitre_assert (count <= ORDER_LINES_COUNT_MAX);
     uint64_t units = 0;
     for (size_t i = 0; i < count; i++)
         if (lines[i].bucket == bucket && (id_equal (&heads[i].offer, counter) || id_equal (&heads[i].quota, counter)))
@@ -253,6 +280,8 @@ static uint64_t demand (const struct order_line *lines, size_t count, const stru
 static void quote_line (struct service_call *call, const struct order_line *lines, size_t count,
     const struct offer_head *heads, size_t i, struct order_quote_line *out)
 {
+    maitre_assert (i < count);
+    maitre_assert (lines[i].has_bucket);
     const struct offer_head *head = &heads[i];
     const uint64_t bucket = lines[i].bucket;
     uint32_t available = free_units (call, head, bucket);
@@ -263,6 +292,7 @@ static void quote_line (struct service_call *call, const struct order_line *line
         fits = fits && demand (lines, count, heads, &quota.offer, bucket) <= left;
         available = left < available ? left : available;
     }
+    maitre_assert (demand (lines, count, heads, &head->offer, bucket) >= lines[i].quantity);
     *out = (struct order_quote_line){.offer = head->offer,
         .quantity = lines[i].quantity,
         .unit_price_minor = head->price_minor,
@@ -288,5 +318,7 @@ void order_quote_read (struct service_call *call)
         reply.total_minor += reply.lines[i].line_minor;
         reply.orderable = reply.orderable && reply.lines[i].orderable;
     }
+    maitre_assert (reply.lines_count >= 1);
+    maitre_assert (!call->answered);
     service_reply_ok (call, &order_quote_reply_type, &reply);
 }

@@ -1,5 +1,7 @@
 #include "node/services/order.h"
 
+#include "schemas/runtime/assert.h"
+
 static bool sums_up (const struct order *order)
 {
     uint64_t total = 0;
@@ -70,6 +72,7 @@ static void recount_row (struct service_call *call, struct recount *recount, con
     }
     if (!id_equal (&order.order, id) || !is_consistent (&order))
         recount_drift (recount, "an order contradicts itself", id);
+    maitre_assert (order.lines_count >= 1);
     name_rows (recount, &order);
     for (size_t i = 0; order.keeps_stock && i < order.lines_count; i++)
         recount_units (

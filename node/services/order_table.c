@@ -1,5 +1,7 @@
 #include "node/services/order.h"
 
+#include "schemas/runtime/assert.h"
+
 #define P ORDER_PART_PROVIDER
 #define C ORDER_PART_CUSTOMER
 #define D ORDER_PART_COURIER
@@ -34,9 +36,15 @@ static const struct order_transition table[] = {
 
 const struct order_transition *order_transition_find (uint64_t event, uint64_t from)
 {
-    for (size_t i = 0; i < ROWS; i++)
-        if (table[i].event == event && table[i].from == from)
-            return &table[i];
+    for (size_t i = 0; i < ROWS; i++) {
+        if (table[i].event != event || table[i].from != from)
+            continue;
+        maitre_assert (table[i].parts != 0);
+        maitre_assert ((event == ORDER_EVENT_KIND_CLAIM) == (table[i].to == from));
+        maitre_assert (
+            !table[i].returns_stock || table[i].to == ORDER_STATE_DECLINED || table[i].to == ORDER_STATE_CANCELLED);
+        return &table[i];
+    }
     return NULL;
 }
 

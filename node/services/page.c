@@ -8,6 +8,11 @@
 #define TOKEN_HEAD_BYTES 11
 #define FINGERPRINT_SCRATCH_BYTES 4096
 
+_Static_assert(SERVICE_PAGE_ROWS_DEFAULT <= PAGE_SIZE_MAX, "the default is a page that may be asked for");
+_Static_assert(SERVICES_PAGE_TOKEN_BYTES_MAX <= PAGE_TOKEN_LEN_MAX, "the contract takes our tokens back");
+_Static_assert(TOKEN_HEAD_BYTES + SERVICE_PAGE_CURSOR_MAX == SERVICES_PAGE_TOKEN_BYTES_MAX, "the longest token");
+_Static_assert(TOKEN_HEAD_BYTES == 1 + sizeof (uint16_t) + sizeof (uint64_t), "version, shard, fingerprint");
+
 static bool is_page_field (const struct codec_type *type, uint32_t key)
 {
     const char *name = codec_field_name (type, key);
@@ -19,6 +24,7 @@ static const void *page_field (const struct method *method, const void *request,
 {
     const struct codec_field *field = codec_field_by_name (method->request, bytes_text (name));
     maitre_assert (field != NULL);
+    maitre_assert (field->optional);
     const uint8_t *base = request;
     bool present;
     memcpy (&present, base + field->has_offset, sizeof present);
@@ -35,6 +41,7 @@ static uint64_t arguments_fingerprint (
     enum status status =
         codec_fingerprint (method->request, request, scratch, sizeof scratch, prints, CODEC_FIELDS_MAX, &count);
     maitre_assert (status == STATUS_OK);
+    maitre_assert (count <= method->request->field_count);
     uint64_t sum = checksum64 (method->number, id_bytes (&principal->id));
     for (size_t i = 0; i < count; i++) {
         if (is_page_field (method->request, prints[i].key))
@@ -49,6 +56,7 @@ static uint64_t arguments_fingerprint (
 
 static size_t token_write (uint8_t *out, uint32_t shard, uint64_t fingerprint, struct bytes cursor)
 {
+    maitre_assert (shard <= UINT16_MAX);
     maitre_assert (cursor.len <= SERVICE_PAGE_CURSOR_MAX);
     out[0] = TOKEN_VERSION;
     bytes_put_u16 (out + 1, (uint16_t) shard);
@@ -80,6 +88,8 @@ bool service_page_open (struct service_call *call, struct service_page *page)
     const uint64_t *size = page_field (call->method, call->request, "page_size");
     if (size != NULL && *size > 0)
         page->limit = *size > PAGE_SIZE_MAX ? PAGE_SIZE_MAX : (size_t) *size;
+    maitre_assert (page->limit >= 1);
+    maitre_assert (page->limit <= PAGE_SIZE_MAX);
     const struct bytes *token = page_field (call->method, call->request, "page_token");
     if (token == NULL || token->len == 0)
         return true;
@@ -91,14 +101,17 @@ bool service_page_open (struct service_call *call, struct service_page *page)
         return false;
     }
     page->cursor = bytes_of (token->data + TOKEN_HEAD_BYTES, token->len - TOKEN_HEAD_BYTES);
+    maitre_assert (page->cursor.len <= SERVICE_PAGE_CURSOR_MAX);
     return true;
 }
 
 bool service_page_room (struct service_page *page, size_t rows, size_t row_bytes)
 {
+    maitre_assert (rows <= page->limit);
     if (rows >= page->limit || (rows > 0 && row_bytes > page->bytes_left))
         return false;
     page->bytes_left -= row_bytes < page->bytes_left ? row_bytes : page->bytes_left;
+    maitre_assert (page->bytes_left <= SERVICE_PAGE_BYTES_MAX);
     return true;
 }
 

@@ -8,6 +8,7 @@
 /* Decodes the body; false after refusing what is not one. */
 static bool decode_request (struct service_call *call)
 {
+    maitre_assert (!call->answered);
     void *request = service_alloc (call, call->method->request->size);
     struct codec_error error;
     call->request = request;
@@ -19,6 +20,7 @@ static bool decode_request (struct service_call *call)
         service_text (
             call, "the request does not follow the contract: ", field, " ", error.message, "; correct it", NULL),
         &refusal);
+    maitre_assert (call->answered);
     return false;
 }
 
@@ -31,6 +33,8 @@ static void finish (struct service_call *call)
     call->answered = false;
     service_refuse (
         call, STATUS_DATA_LOSS, "DAMAGED", "stored data of this shard is damaged; ask another replica", NULL);
+    maitre_assert (call->answered);
+    maitre_assert (call->reply->status == STATUS_DATA_LOSS);
 }
 
 void services_read (const struct services_config *config, struct state *state, const struct method *method,
@@ -54,11 +58,15 @@ void services_read (const struct services_config *config, struct state *state, c
         service_refuse (&call, STATUS_UNIMPLEMENTED, "NO_SUCH_METHOD", "this node has no such read; upgrade it", NULL);
         return;
     }
+    maitre_assert (
+        method->class == METHOD_READ || method->class == METHOD_SYSTEM_READ || method->class == METHOD_FANOUT);
     if (!decode_request (&call) || !call_admit (&call, handlers))
         return;
     handlers->read (&call);
     finish (&call);
     maitre_assert (call.answered);
+    maitre_assert ((reply->status == STATUS_OK) == (reply->reason == NULL));
+    maitre_assert (!reply->replayed);
 }
 
 void services_prepare (const struct services_config *config, struct state *state, const struct method *method,
@@ -90,8 +98,12 @@ void services_prepare (const struct services_config *config, struct state *state
              call_admit (&call, handlers) && handlers->prepare != NULL)
         handlers->prepare (&call, prepare, logged_body);
     finish (&call);
+    maitre_assert (call.answered || handlers != NULL);
+    maitre_assert (call.index == 0);
     if (call.answered)
         prepare->kind = SERVICES_PREPARE_DONE;
     /* A secret that nobody took out must not reach the log. */
     maitre_assert (call.answered || !method->request->has_secret || handlers->prepare != NULL);
+    maitre_assert (call.answered || logged_body->len > 0);
+    maitre_assert (call.answered || prepare->kind != SERVICES_PREPARE_DONE);
 }

@@ -16,6 +16,8 @@
 static service_recount *const services[] = {
     sessions_recount, auth_recount, catalog_recount, reserve_recount, order_recount};
 
+_Static_assert(sizeof services / sizeof *services <= TABLES_MAX, "each part names tables");
+
 /* A counter (tag, offer, bucket), a usage or an index row, with what it counts. */
 struct row {
     uint8_t key[60];
@@ -56,12 +58,14 @@ void recount_drift (struct recount *recount, const char *what, const struct id *
         for (const char *c = parts[i]; *c != '\0' && len + 1 < recount->drift_size; c++)
             recount->drift[len++] = *c;
     }
+    maitre_assert (recount->drift_size == 0 || len < recount->drift_size);
     if (recount->drift_size > 0)
         recount->drift[len] = '\0';
 }
 
 static void row_drift (struct recount *recount, const struct row *row)
 {
+    maitre_assert (row->len >= 1 + ID_SIZE);
     struct id id;
     memcpy (id.b, row->key + 1, ID_SIZE);
     const char *what = "an index row is missing, or stands for nothing";
@@ -81,6 +85,7 @@ static struct row *row_add (struct rows *rows, struct bytes key)
         rows->rows = realloc (rows->rows, rows->room * sizeof *rows->rows);
         maitre_assert (rows->rows != NULL);
     }
+    maitre_assert (rows->count < rows->room);
     struct row *row = &rows->rows[rows->count++];
     maitre_assert (key.len <= sizeof row->key);
     *row = (struct row){.len = (uint32_t) key.len};
@@ -112,6 +117,7 @@ static void rows_sort (struct rows *rows)
     }
     free (to);
     rows->rows = from;
+    maitre_assert (rows->count < 2 || row_compare (&rows->rows[0], &rows->rows[rows->count - 1]) <= 0);
 }
 
 /* One row per key: counts are summed, index rows named twice are one. */
@@ -126,6 +132,8 @@ static void rows_merge (struct rows *rows)
             rows->rows[kept++] = rows->rows[i];
         }
     }
+    maitre_assert (kept <= rows->count);
+    maitre_assert ((kept > 0) == (rows->count > 0));
     rows->count = kept;
 }
 
@@ -135,6 +143,7 @@ static void compare_rows (struct recount *recount)
     size_t i = 0;
     for (; i < expected->count && i < actual->count; i++) {
         const struct row *a = &expected->rows[i], *b = &actual->rows[i];
+        maitre_assert (i == 0 || row_compare (&expected->rows[i - 1], a) < 0);
         int order = row_compare (a, b);
         if (order != 0 || a->held != b->held || a->confirmed != b->confirmed) {
             row_drift (recount, order <= 0 ? a : b);
@@ -152,6 +161,8 @@ static void compare_rows (struct recount *recount)
 static void expect_units (struct recount *recount, const struct id *counter, uint64_t first, uint64_t count,
     uint64_t held, uint64_t confirmed, const struct id *customer)
 {
+    maitre_assert (count >= 1);
+    maitre_assert (held == 0 || confirmed == 0);
     for (uint64_t bucket = first; bucket < first + count; bucket++) {
         struct key key = key_entity (TABLE_COUNTER, counter);
         key_u32 (&key, (uint32_t) bucket);
@@ -166,6 +177,8 @@ static void expect_units (struct recount *recount, const struct id *counter, uin
 void recount_units (struct recount *recount, const struct id *offer, uint64_t first, uint64_t count, uint64_t held,
     uint64_t confirmed, const struct id *customer)
 {
+    maitre_assert (count >= 1);
+    maitre_assert (held == 0 || confirmed == 0);
     struct offer_head head;
     if (!offer_head_load (recount->call, offer, &head)) {
         recount_drift (recount, "units are kept of an offer that is not there", offer);
@@ -178,6 +191,7 @@ void recount_units (struct recount *recount, const struct id *offer, uint64_t fi
 
 void recount_index (struct recount *recount, const struct key *key)
 {
+    maitre_assert (key->len > 1);
     row_add (&recount->expected, key_of (key));
 }
 
@@ -231,6 +245,7 @@ static bool page_visit (void *argument, struct bytes key, struct bytes value)
         struct key bucket = {.len = 0};
         key_bytes (&bucket, bytes_of (key.data, 1 + ID_SIZE));
         key_u32 (&bucket, base + i);
+        maitre_assert (page.held[i] > 0 || page.confirmed[i] > 0);
         struct row *row = row_add (&recount->actual, key_of (&bucket));
         row->held = page.held[i];
         row->confirmed = page.confirmed[i];
@@ -257,6 +272,7 @@ void recount_each (struct service_call *call, struct recount *recount, enum tabl
             row (call, recount, &id);
         else
             recount_drift (recount, "a key has the wrong length", NULL);
+        maitre_assert (mark <= call->arena->used);
         call->arena->used = mark;
     }
     free (ids.rows);
@@ -279,6 +295,7 @@ static void check_stock (struct recount *recount)
             recount_drift (recount, "a bucket is counted that no offer has", &offer);
             continue;
         }
+        maitre_assert (id_equal (&head.offer, &offer));
         counter_read (recount->call, &head, bucket, 1, &units);
         if ((uint64_t) units.held + units.confirmed > units.total)
             recount_drift (recount, "a bucket has more held and confirmed than its capacity and overbooking", &offer);

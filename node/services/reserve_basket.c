@@ -2,9 +2,13 @@
 
 #include "schemas/runtime/assert.h"
 
+_Static_assert(RESERVATION_ITEMS_COUNT_MAX <= 100, "two digits name an item");
+_Static_assert(2 * RESERVATION_ITEMS_COUNT_MAX <= COUNTER_DEMANDS_MAX, "each item may draw on a quota");
+
 /* "items[3]" in the arena. */
 static const char *item_field (struct service_call *call, size_t i)
 {
+    maitre_assert (i < RESERVATION_ITEMS_COUNT_MAX);
     char digits[3] = {(char) ('0' + i / 10), (char) ('0' + i % 10), '\0'};
     return service_text (call, "items[", i < 10 ? digits + 1 : digits, "].offer", NULL, NULL, NULL);
 }
@@ -52,6 +56,8 @@ static bool check_item (struct service_call *call, const struct reserve_item *it
             "the provider books this offer itself; ask the provider", item, i, NULL);
         return false;
     }
+    maitre_assert (id_equal (&head->offer, &item->offer));
+    maitre_assert (head->state == OFFER_STATE_OPEN);
     return true;
 }
 
@@ -65,6 +71,7 @@ static bool check_quota (
         service_damage (call);
         return false;
     }
+    maitre_assert (id_equal (&quota.offer, &head->quota));
     if (quota.state == OFFER_STATE_OPEN)
         return true;
     refuse_item (call, STATUS_FAILED_PRECONDITION, "CLOSED",
@@ -78,6 +85,8 @@ static bool add_price (struct reserve_basket *basket, size_t i)
 {
     const struct reserve_item *item = &basket->items[i];
     uint64_t units = (uint64_t) reserve_item_quantity (item) * reserve_item_count (item);
+    maitre_assert (units >= 1);
+    maitre_assert (units <= UINT64_C (1000000) * COUNTER_RUN_BUCKETS_MAX);
     uint64_t price = 0;
     basket->prices_minor[i] = basket->heads[i].price_minor;
     return !__builtin_mul_overflow (units, basket->prices_minor[i], &price) &&
@@ -106,6 +115,8 @@ bool reserve_basket_open (
             return false;
         }
     }
+    maitre_assert (!call->answered);
+    maitre_assert (basket->count == count);
     return true;
 }
 
@@ -120,12 +131,14 @@ struct search {
 
 static void demand (struct search *search, const struct offer_head *head, uint32_t quantity)
 {
+    maitre_assert (quantity >= 1);
     for (size_t i = 0; i < search->demands_count; i++) {
         if (!id_equal (&search->demands[i].head.offer, &head->offer))
             continue;
         search->demands[i].quantity += quantity;
         return;
     }
+    maitre_assert (search->demands_count < COUNTER_DEMANDS_MAX);
     search->demands[search->demands_count++] = (struct counter_demand){.head = *head, .quantity = quantity};
 }
 
@@ -138,6 +151,7 @@ static bool demand_item (
         return true;
     if (!offer_head_load (call, &head->quota, &quota))
         return false;
+    maitre_assert (search->demands_count >= 1);
     demand (search, &quota, quantity);
     return true;
 }
@@ -150,6 +164,7 @@ static bool add_own (struct service_call *call, struct search *search, const str
         struct offer_head head;
         if (!offer_head_load (call, &item->offer, &head))
             return false;
+        maitre_assert (search->own_count + 2 <= COUNTER_DEMANDS_MAX);
         struct counter_own units = {
             head.offer, (uint32_t) item->first, reserve_item_count (item), reserve_item_quantity (item)};
         search->own[search->own_count++] = units;
@@ -168,6 +183,7 @@ static bool same_range (const struct reserve_item *a, const struct reserve_item 
 static bool touches (
     const struct offer_head *head, const struct reserve_item *item, const struct counter_shortage *shortage)
 {
+    maitre_assert (shortage->verdict == COUNTER_SOLD_OUT);
     return (id_equal (&head->offer, &shortage->offer) || id_equal (&head->quota, &shortage->offer)) &&
            shortage->bucket >= item->first && shortage->bucket - item->first < reserve_item_count (item);
 }
@@ -177,6 +193,8 @@ static bool touches (
 static bool earliest_free (struct service_call *call, const struct reserve_basket *basket,
     const struct counter_shortage *shortage, const struct reservation *own, uint32_t *found)
 {
+    maitre_assert (basket->count >= 1);
+    maitre_assert (shortage->verdict == COUNTER_SOLD_OUT);
     struct search *search = service_zero (call, sizeof *search);
     bool together = true;
     for (size_t i = 1; i < basket->count; i++)
@@ -193,6 +211,8 @@ static bool earliest_free (struct service_call *call, const struct reserve_baske
     }
     if (first == NULL || !add_own (call, search, own))
         return false;
+    maitre_assert (search->demands_count >= 1);
+    maitre_assert (search->own_count <= COUNTER_DEMANDS_MAX);
     return counter_search (call, search->demands, search->demands_count, search->own, search->own_count, 0,
         reserve_item_count (first), found);
 }
@@ -200,16 +220,20 @@ static bool earliest_free (struct service_call *call, const struct reserve_baske
 bool reserve_basket_take (struct service_call *call, const struct reserve_basket *basket, struct counter_plan *plan,
     enum reserve_state state, const struct reservation *own)
 {
+    maitre_assert (state == RESERVE_STATE_HELD || state == RESERVE_STATE_CONFIRMED);
+    maitre_assert (own == NULL || own->state == state);
     bool held = state == RESERVE_STATE_HELD;
     for (size_t i = 0; i < basket->count && !(PLANTED (HALF_A_BASKET) && i > 0); i++) {
         const struct reserve_item *item = &basket->items[i];
         int32_t units = (int32_t) reserve_item_quantity (item);
+        maitre_assert (units >= 1);
         counter_plan_add (
             plan, &basket->heads[i], item->first, reserve_item_count (item), held ? units : 0, held ? 0 : units);
     }
     struct counter_shortage shortage;
     if (call->damaged || counter_plan_check (plan, &shortage) == COUNTER_FITS)
         return !call->damaged;
+    maitre_assert (shortage.verdict != COUNTER_FITS);
     uint32_t found = 0;
     bool elsewhere =
         shortage.verdict == COUNTER_SOLD_OUT && earliest_free (call, basket, &shortage, own, &found) && !call->damaged;

@@ -1,13 +1,17 @@
 #include "node/services/reserve.h"
 
 #include "node/services/hold.h"
+#include "schemas/runtime/assert.h"
+
+_Static_assert(RESERVATION_PRICES_MINOR_COUNT_MAX == RESERVATION_ITEMS_COUNT_MAX, "a price for each item");
+_Static_assert(RESERVATION_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "a reservation is a value of the state");
 
 bool reserve_load (struct service_call *call, const struct id *id, struct reservation *reservation)
 {
     struct key key = key_entity (TABLE_RESERVATION, id);
     if (!service_load (call, &key, &reservation_type, reservation))
         return false;
-    if (reservation->prices_minor_count == reservation->items_count)
+    if (reservation->prices_minor_count == reservation->items_count && reservation->history_count > 0)
         return true;
     service_damage (call);
     return false;
@@ -15,6 +19,9 @@ bool reserve_load (struct service_call *call, const struct id *id, struct reserv
 
 void reserve_store (struct service_call *call, const struct reservation *reservation)
 {
+    maitre_assert (reservation->prices_minor_count == reservation->items_count);
+    maitre_assert (reservation->items_count <= RESERVATION_ITEMS_COUNT_MAX);
+    maitre_assert (reservation->history_count >= 1);
     struct key key = key_entity (TABLE_RESERVATION, &reservation->reservation);
     service_store (call, &key, &reservation_type, reservation);
 }
@@ -43,11 +50,15 @@ bool reserve_open (struct service_call *call, const struct id *id, struct reserv
     }
     if (reservation->state == RESERVE_STATE_HELD && reservation->hold_expires_ms <= call->time_ms)
         hold_expire (call, reservation);
+    maitre_assert (
+        call->damaged || reservation->state != RESERVE_STATE_HELD || reservation->hold_expires_ms > call->time_ms);
     return true;
 }
 
 void reserve_refuse_state (struct service_call *call, const struct reservation *reservation)
 {
+    maitre_assert (reservation->state >= RESERVE_STATE_HELD);
+    maitre_assert (reservation->state <= RESERVE_STATE_CANCELLED);
     struct refusal refusal = {
         .has_state = true,
         .state = reservation->state,
@@ -78,9 +89,28 @@ void reserve_refuse_state (struct service_call *call, const struct reservation *
     service_refuse (call, STATUS_FAILED_PRECONDITION, reason, message, &refusal);
 }
 
+/* The diagram of reserve.h; staying where it is is a move. */
+static bool may_enter (const struct reservation *reservation, enum reserve_state state)
+{
+    if (reservation->history_count == 0)
+        return state == RESERVE_STATE_HELD || state == RESERVE_STATE_CONFIRMED;
+    switch ((enum reserve_state) reservation->state) {
+    case RESERVE_STATE_HELD:
+        return state != RESERVE_STATE_CANCELLED;
+    case RESERVE_STATE_CONFIRMED:
+        return state == RESERVE_STATE_CONFIRMED || state == RESERVE_STATE_CANCELLED;
+    case RESERVE_STATE_RELEASED:
+    case RESERVE_STATE_EXPIRED:
+    case RESERVE_STATE_CANCELLED:
+        break;
+    }
+    return false;
+}
+
 void reserve_enter (
     struct service_call *call, struct reservation *reservation, enum reserve_state state, const struct id *actor)
 {
+    maitre_assert (may_enter (reservation, state));
     struct reserve_event *history = service_alloc (call, RESERVATION_HISTORY_COUNT_MAX * sizeof *history);
     size_t count = reservation->history_count;
     if (count > 0)
@@ -90,11 +120,13 @@ void reserve_enter (
         memmove (history + 1, history + 2, (count - 2) * sizeof *history);
         count--;
     }
+    maitre_assert (count < RESERVATION_HISTORY_COUNT_MAX);
     history[count++] = (struct reserve_event){.at_ms = call->time_ms, .state = state, .actor = *actor};
     reservation->history = history;
     reservation->history_count = count;
     reservation->state = state;
     reservation->version++;
+    maitre_assert (reservation->history[reservation->history_count - 1].state == reservation->state);
 }
 
 void reserve_answer (struct service_call *call, const struct reservation *reservation)
@@ -118,6 +150,8 @@ void reserve_answer (struct service_call *call, const struct reservation *reserv
 bool reserve_plan_items (
     struct service_call *call, struct counter_plan *plan, const struct reservation *reservation, int sign)
 {
+    maitre_assert (sign == 1 || sign == -1);
+    maitre_assert (reservation->state == RESERVE_STATE_HELD || reservation->state == RESERVE_STATE_CONFIRMED);
     bool held = reservation->state == RESERVE_STATE_HELD;
     for (size_t i = 0; i < reservation->items_count; i++) {
         const struct reserve_item *item = &reservation->items[i];
@@ -146,6 +180,9 @@ static bool provider_of (struct service_call *call, const struct reserve_item *i
 void reserve_index (struct service_call *call, const struct id *reservation, const struct reserve_item *old,
     size_t old_count, const struct reserve_item *items, size_t items_count)
 {
+    maitre_assert (items_count >= 1);
+    maitre_assert (items_count <= RESERVATION_ITEMS_COUNT_MAX);
+    maitre_assert (old_count <= RESERVATION_ITEMS_COUNT_MAX);
     struct id provider;
     for (size_t i = 0; i < old_count; i++) {
         if (!provider_of (call, &old[i], &provider))

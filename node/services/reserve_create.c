@@ -1,6 +1,7 @@
 /* reserve.Create: takes units of every item, or of none. */
 #include "node/services/hold.h"
 #include "node/services/reserve.h"
+#include "schemas/runtime/assert.h"
 
 /* Whose reservation it will be; false after refusing. */
 static bool choose_customer (
@@ -12,12 +13,14 @@ static bool choose_customer (
     service_refuse_field (call, STATUS_PERMISSION_DENIED, "NOT_FOR_OTHERS",
         "only staff, operators and API keys may book for another customer; leave customer out to book for yourself",
         "customer");
+    maitre_assert (call->answered);
     return false;
 }
 
 /* The id routes every later call about the reservation, and is what makes creating it twice impossible. */
 static bool check_id (struct service_call *call, const struct reserve_create_request *request)
 {
+    maitre_assert (request->items_count >= 1);
     if (id_hash (&request->reservation) != id_hash (&request->items[0].offer)) {
         service_refuse_field (call, STATUS_INVALID_ARGUMENT, "WRONG_PLACEMENT",
             "the reservation's id must carry the placement hash of its first offer; make the id from that",
@@ -43,6 +46,7 @@ static bool check_id (struct service_call *call, const struct reserve_create_req
 /* The strictest offer of the basket says how long a hold lasts, and at most. */
 static uint64_t hold_ttl_ms (const struct reserve_create_request *request, const struct reserve_basket *basket)
 {
+    maitre_assert (basket->count >= 1);
     uint64_t usual = UINT64_MAX, most = UINT64_MAX;
     for (size_t i = 0; i < basket->count; i++) {
         uint64_t own = basket->heads[i].hold_ttl_ms;
@@ -51,6 +55,7 @@ static uint64_t hold_ttl_ms (const struct reserve_create_request *request, const
         usual = own_usual < usual ? own_usual : usual;
         most = own_most < most ? own_most : most;
     }
+    maitre_assert (usual <= most);
     uint64_t ttl = request->has_hold_ttl_ms ? request->hold_ttl_ms : usual;
     return ttl < most ? ttl : most;
 }
@@ -70,6 +75,7 @@ void reserve_create_apply (struct service_call *call)
     if (!reserve_basket_take (call, basket, plan, state, NULL))
         return;
 
+    maitre_assert (basket->count == request->items_count);
     struct reservation reservation = {
         .reservation = request->reservation,
         .customer = customer,
@@ -87,6 +93,9 @@ void reserve_create_apply (struct service_call *call)
         .prices_minor_count = basket->count,
     };
     reserve_enter (call, &reservation, state, &call->principal.id);
+    maitre_assert (reservation.version == 1);
+    maitre_assert (reservation.history_count == 1);
+    maitre_assert (id_hash (&reservation.reservation) == id_hash (&reservation.items[0].offer));
     counter_plan_commit (plan);
     reserve_store (call, &reservation);
     struct key key = key_pair (TABLE_CUSTOMER_RESERVATION, &customer, &reservation.reservation);

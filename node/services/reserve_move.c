@@ -1,6 +1,7 @@
 /* reserve.Move: other items in one step. The old ones count as free for the new ones, and stay when those do not fit. */
 #include "node/services/hold.h"
 #include "node/services/reserve.h"
+#include "schemas/runtime/assert.h"
 
 void reserve_move_apply (struct service_call *call)
 {
@@ -20,6 +21,8 @@ void reserve_move_apply (struct service_call *call)
         !reserve_basket_take (call, basket, plan, (enum reserve_state) old.state, &old))
         return;
 
+    maitre_assert (!call->answered);
+    maitre_assert (basket->count == request->items_count);
     struct reservation moved = old;
     moved.items = request->items;
     moved.items_count = request->items_count;
@@ -28,6 +31,9 @@ void reserve_move_apply (struct service_call *call)
     moved.total_minor = basket->total_minor;
     moved.currency = bytes_of (basket->heads[0].currency, sizeof basket->heads[0].currency);
     reserve_enter (call, &moved, (enum reserve_state) old.state, &call->principal.id);
+    maitre_assert (moved.state == old.state);
+    maitre_assert (moved.prices_minor_count == moved.items_count);
+    maitre_assert (id_equal (&moved.reservation, &old.reservation));
     counter_plan_commit (plan);
     if (old.state == RESERVE_STATE_HELD)
         hold_remove (call, &old);

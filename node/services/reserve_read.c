@@ -2,6 +2,8 @@
  * an answer never says what no entry has decided. */
 #include "node/services/reserve.h"
 
+#include "schemas/runtime/assert.h"
+
 void reserve_get_read (struct service_call *call)
 {
     const struct reserve_get_request *request = call->request;
@@ -25,6 +27,8 @@ static enum service_row list_row (struct service_call *call, void *argument, con
 {
     struct listing *list = argument;
     struct reservation *row = &list->reply.reservations[list->reply.reservations_count];
+    maitre_assert (list->reply.reservations_count <= list->page->limit);
+    maitre_assert (list->page->limit <= RESERVE_LIST_REPLY_RESERVATIONS_COUNT_MAX);
     if (list->reply.reservations_count == list->page->limit)
         return SERVICE_ROW_FULL;
     size_t before = call->arena->used;
@@ -63,6 +67,7 @@ static bool choose_index (struct service_call *call, const struct reserve_list_r
         return true;
     service_refuse_field (call, STATUS_PERMISSION_DENIED, "NOT_YOURS",
         "only staff, operators and API keys may list another customer's; leave customer out to list yours", "customer");
+    maitre_assert (call->answered);
     return false;
 }
 
@@ -76,5 +81,7 @@ void reserve_list_read (struct service_call *call)
     list.reply.reservations = service_alloc (call, page.limit * sizeof *list.reply.reservations);
     list.reply.page_token = service_list (call, &page, &prefix, true, list_row, &list);
     list.reply.has_page_token = list.reply.page_token.len > 0;
+    maitre_assert (list.reply.reservations_count <= page.limit);
+    maitre_assert (list.reply.has_page_token == (list.reply.page_token.len > 0));
     service_reply_ok (call, &reserve_list_reply_type, &list.reply);
 }

@@ -2,6 +2,7 @@
 
 #include "node/services/hold.h"
 #include "node/services/sessions.h"
+#include "schemas/runtime/assert.h"
 
 static void recount_row (struct service_call *call, struct recount *recount, const struct id *id)
 {
@@ -10,6 +11,8 @@ static void recount_row (struct service_call *call, struct recount *recount, con
         recount_drift (recount, "a reservation does not read", id);
         return;
     }
+    maitre_assert (row.prices_minor_count == row.items_count);
+    maitre_assert (row.history_count >= 1);
     bool held = row.state == RESERVE_STATE_HELD, confirmed = row.state == RESERVE_STATE_CONFIRMED;
     if (held != row.has_hold_expires_ms && (held || confirmed))
         recount_drift (recount, "a deadline stands where there is no hold, or is missing", id);

@@ -1,15 +1,19 @@
 /* How a hold or a booking ends: Confirm, Release, Cancel. */
 #include "node/services/hold.h"
 #include "node/services/reserve.h"
+#include "schemas/runtime/assert.h"
 
 #define DAY_MS 86400000
 #define HOUR_MS 3600000
+
+_Static_assert(DAY_MS == 24 * HOUR_MS, "nights and hours are counted in one calendar");
 
 /* ---- Confirm */
 
 /* The price of a unit of that offer when it was held; false when the reservation has no such offer. */
 static bool held_price (const struct reservation *reservation, const struct id *offer, uint64_t *price)
 {
+    maitre_assert (reservation->prices_minor_count == reservation->items_count);
     for (size_t i = 0; i < reservation->items_count; i++) {
         if (!id_equal (&reservation->items[i].offer, offer))
             continue;
@@ -31,6 +35,9 @@ static void refuse_part (struct service_call *call)
 static bool take_part (
     struct service_call *call, struct reservation *reservation, const struct reserve_confirm_request *request)
 {
+    maitre_assert (reservation->state == RESERVE_STATE_HELD);
+    maitre_assert (request->items_count >= 1);
+    maitre_assert (request->items_count <= RESERVATION_ITEMS_COUNT_MAX);
     uint64_t *prices = service_alloc (call, request->items_count * sizeof *prices);
     uint64_t total = 0;
     for (size_t i = 0; i < request->items_count; i++) {
@@ -44,6 +51,7 @@ static bool take_part (
     reservation->prices_minor = prices;
     reservation->prices_minor_count = request->items_count;
     reservation->total_minor = total;
+    maitre_assert (reservation->prices_minor_count == reservation->items_count);
     return true;
 }
 
@@ -70,13 +78,18 @@ void reserve_confirm_apply (struct service_call *call)
         refuse_part (call);
         return;
     }
+    maitre_assert (!call->answered);
+    maitre_assert (confirmed.prices_minor_count == confirmed.items_count);
     counter_plan_commit (plan);
     hold_remove (call, &held);
+    maitre_assert (held.state == RESERVE_STATE_HELD);
     confirmed.has_hold_expires_ms = false;
     reserve_enter (call, &confirmed, RESERVE_STATE_CONFIRMED, &call->principal.id);
     reserve_store (call, &confirmed);
     if (request->has_items)
         reserve_index (call, &held.reservation, held.items, held.items_count, confirmed.items, confirmed.items_count);
+    maitre_assert (confirmed.state == RESERVE_STATE_CONFIRMED);
+    maitre_assert (!confirmed.has_hold_expires_ms);
     reserve_answer (call, &confirmed);
 }
 
@@ -84,6 +97,8 @@ void reserve_confirm_apply (struct service_call *call)
 
 static void give_back (struct service_call *call, struct reservation *reservation, enum reserve_state state)
 {
+    maitre_assert ((reservation->state == RESERVE_STATE_HELD && state == RESERVE_STATE_RELEASED) ||
+                   (reservation->state == RESERVE_STATE_CONFIRMED && state == RESERVE_STATE_CANCELLED));
     struct counter_plan *plan = counter_plan_new (call, &reservation->customer);
     if (!reserve_plan_items (call, plan, reservation, -1))
         return;
@@ -93,6 +108,7 @@ static void give_back (struct service_call *call, struct reservation *reservatio
         hold_remove (call, reservation);
     reserve_enter (call, reservation, state, &call->principal.id);
     reserve_store (call, reservation);
+    maitre_assert (reservation->state == state);
     reserve_answer (call, reservation);
 }
 
@@ -119,6 +135,7 @@ static bool inside_window (const struct service_call *call, const struct offer_h
     if (head->cancel_window_buckets == 0 ||
         (head->bucket_kind != BUCKET_KIND_NIGHT && head->bucket_kind != BUCKET_KIND_HOUR))
         return false;
+    maitre_assert (head->cancel_window_buckets > 0);
     uint64_t now = call->time_ms / (head->bucket_kind == BUCKET_KIND_NIGHT ? DAY_MS : HOUR_MS);
     return item->first < now + head->cancel_window_buckets;
 }
@@ -126,6 +143,7 @@ static bool inside_window (const struct service_call *call, const struct offer_h
 /* The fee for cancelling now, never more than the price; false after refusing with WINDOW. */
 static bool cancel_fee (struct service_call *call, const struct reservation *reservation, uint64_t *fee)
 {
+    maitre_assert (reservation->state == RESERVE_STATE_CONFIRMED);
     uint64_t sum = 0; /* at most 16 fees of 10^12 */
     for (size_t i = 0; i < reservation->items_count; i++) {
         const struct reserve_item *item = &reservation->items[i];
@@ -153,6 +171,8 @@ static bool cancel_fee (struct service_call *call, const struct reservation *res
     }
     *fee = sum < reservation->total_minor ? sum : reservation->total_minor;
     *fee = *fee < MINOR_UNITS_MAX ? *fee : MINOR_UNITS_MAX;
+    maitre_assert (*fee <= reservation->total_minor);
+    maitre_assert (*fee <= MINOR_UNITS_MAX);
     return true;
 }
 
@@ -169,6 +189,7 @@ void reserve_cancel_apply (struct service_call *call)
     }
     if (!cancel_fee (call, &reservation, &fee))
         return;
+    maitre_assert (!call->answered);
     reservation.has_fee_minor = fee > 0;
     reservation.fee_minor = fee;
     give_back (call, &reservation, RESERVE_STATE_CANCELLED);

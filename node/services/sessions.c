@@ -5,6 +5,10 @@
 #define META_VERSION 1
 #define META_BYTES 49
 
+_Static_assert(META_BYTES <= STATE_VALUE_BYTES_MAX, "and so is the bookkeeping");
+_Static_assert(REQUEST_RECORD_ENCODED_MAX <= STATE_VALUE_BYTES_MAX, "a record is a value of the state");
+_Static_assert(META_BYTES == 1 + 4 * sizeof (uint64_t) + ID_SIZE, "a version, four numbers and the horizon");
+
 bool sessions_meta_load (struct state *state, struct service_meta *meta)
 {
     *meta = (struct service_meta){.next_deadline_ms = UINT64_MAX};
@@ -49,6 +53,8 @@ static void request_prints (struct service_call *call, struct field_print **fiel
     enum status status = codec_fingerprint (
         call->method->request, call->request, scratch, room, prints, REQUEST_RECORD_FIELDS_COUNT_MAX, count);
     maitre_assert (status == STATUS_OK);
+    maitre_assert (*count <= REQUEST_RECORD_FIELDS_COUNT_MAX);
+    maitre_assert (*count < 2 || prints[0].key < prints[*count - 1].key);
     call->arena->used = mark;
     *fields = service_alloc (call, *count * sizeof **fields);
     for (size_t i = 0; i < *count; i++)
@@ -64,6 +70,7 @@ static bool prints_differ (
         i++;
     if ((i == a_count && i == b_count) || PLANTED (X3_BODY_NOT_COMPARED))
         return false;
+    maitre_assert (i < a_count || i < b_count);
     if (i == a_count)
         *key = b[i].key;
     else if (i == b_count)
@@ -75,6 +82,7 @@ static bool prints_differ (
 
 static const char *text_of (struct service_call *call, struct bytes text)
 {
+    maitre_assert (text.len <= STATE_VALUE_BYTES_MAX);
     char *copy = service_alloc (call, text.len + 1);
     if (text.len > 0)
         memcpy (copy, text.data, text.len);
@@ -89,6 +97,8 @@ bool sessions_is_fence (const struct request_record *record)
 
 static void replay (struct service_call *call, const struct request_record *record)
 {
+    maitre_assert (!call->answered);
+    maitre_assert (call->reply->body.len == 0);
     struct services_reply *reply = call->reply;
     reply->status = (enum status) record->status;
     reply->reason = record->has_reason ? text_of (call, record->reason) : NULL;
@@ -108,6 +118,7 @@ static void refuse_reused (struct service_call *call, const char *field)
 
 static void answer_from_record (struct service_call *call, const struct request_record *record)
 {
+    maitre_assert (!call->answered);
     uint64_t key = 0;
     struct field_print *fields;
     size_t count;
@@ -146,6 +157,8 @@ bool sessions_ahead (const struct service_call *call, const struct id *request_i
 
 bool sessions_answer (struct service_call *call, bool check_future)
 {
+    maitre_assert (!call->answered);
+    maitre_assert (call->time_ms == call->meta->log_time_ms);
     if (call->method->class == METHOD_WRITE && !service_is_local (call, &call->request_id)) {
         service_refuse (call, STATUS_INVALID_ARGUMENT, "WRONG_SHARD",
             "the request id's placement hash belongs to another shard; make the id with the hash of what the call is "
@@ -177,6 +190,8 @@ bool sessions_answer (struct service_call *call, bool check_future)
 static void record_put (struct service_call *call, const struct id *request_id, const struct id *principal,
     const struct request_record *record)
 {
+    maitre_assert (call->time_ms == record->time_ms);
+    maitre_assert (record->has_body);
     struct key key = record_key (request_id, principal);
     service_store (call, &key, &request_record_type, record);
     call->meta->records++;
@@ -184,6 +199,10 @@ static void record_put (struct service_call *call, const struct id *request_id, 
 
 void sessions_record (struct service_call *call)
 {
+    maitre_assert (call->answered);
+    maitre_assert (!call->reply->replayed);
+    maitre_assert ((call->reply->status == STATUS_OK) == (call->reply->reason == NULL));
+    maitre_assert ((call->reply->reason == NULL) == (call->reply->message == NULL));
     const struct services_reply *reply = call->reply;
     maitre_assert (reply->body.len <= SESSIONS_REPLY_BYTES_MAX);
     struct request_record record = {
@@ -207,6 +226,7 @@ void sessions_record (struct service_call *call)
 
 void sessions_fence (struct service_call *call, const struct id *request_id, const struct id *principal)
 {
+    maitre_assert (!call->answered);
     struct request_record record = {
         .status = STATUS_ABORTED,
         .has_reason = true,

@@ -297,6 +297,21 @@ static void test_services_reserve__range_is_checked_in_offer_and_quota (void **s
     assert_int_equal (w->refusal.bucket, 51);
 }
 
+/* Behind the last number that a bucket can have there is none to name: bucket 0 is one that the offer has. */
+static void test_services_reserve__range_behind_the_last_number_names_its_own_first (void **state)
+{
+    (void) state;
+    struct put_offer_request offer = world_offer_request (w, &provider);
+    offer.first_bucket = 0;
+    offer.last_bucket = BUCKET_NUMBER_MAX;
+    world_put_offer (w, &offer);
+    struct reserve_item item = world_item (&offer.offer, BUCKET_NUMBER_MAX, 1, 1);
+    assert_int_equal (world_reserve (w, &alice, RESERVE_MODE_BOOK, &item, 1, NULL), STATUS_OK);
+    item = world_item (&offer.offer, BUCKET_NUMBER_MAX, 2, 1);
+    assert_refused (world_reserve (w, &alice, RESERVE_MODE_BOOK, &item, 1, NULL), STATUS_OUT_OF_RANGE, "OUT_OF_RANGE");
+    assert_int_equal (w->refusal.bucket, BUCKET_NUMBER_MAX);
+}
+
 static void test_services_reserve__overbooking_sells_more_than_there_is (void **state)
 {
     (void) state;
@@ -415,6 +430,7 @@ int main (void)
         TEST (test_services_reserve__limit_counts_the_customer_not_the_caller),
         TEST (test_services_reserve__only_staff_and_machines_book_for_others),
         TEST (test_services_reserve__range_is_checked_in_offer_and_quota),
+        TEST (test_services_reserve__range_behind_the_last_number_names_its_own_first),
         TEST (test_services_reserve__overbooking_sells_more_than_there_is),
         TEST (test_services_reserve__an_id_is_created_once),
         TEST (test_services_reserve__id_and_offers_must_belong_together),
