@@ -7,6 +7,8 @@
  * passes from then on. */
 #define SLEW_CREDIT_MS_MAX 1000
 
+_Static_assert(LOG_TIME_PATIENCE_MS < LOG_TIME_OFF_MS, "a cold leader waits for less than what counts as off");
+
 struct reading {
     uint64_t time_ms;
     uint64_t slewed_ms;
@@ -25,6 +27,7 @@ static struct reading read_at (const struct log_time *self, uint64_t mono_ms, ui
         return reading;
     }
     uint64_t budget_ms = (self->slew_credit_ms + elapsed_ms) / 10;
+    maitre_assert (self->slew_credit_ms <= SLEW_CREDIT_MS_MAX);
     if (wall_median_ms > reading.time_ms) {
         uint64_t behind_ms = wall_median_ms - reading.time_ms;
         reading.slewed_ms = behind_ms < budget_ms ? behind_ms : budget_ms;
@@ -36,6 +39,8 @@ static struct reading read_at (const struct log_time *self, uint64_t mono_ms, ui
         reading.slewed_ms = ahead_ms < budget_ms ? ahead_ms : budget_ms;
         reading.time_ms -= reading.slewed_ms;
     }
+    maitre_assert (reading.slewed_ms <= budget_ms);
+    maitre_assert (wall_median_ms != 0);
     return reading;
 }
 
@@ -47,6 +52,7 @@ void log_time_init (struct log_time *self, uint64_t recovered_ms, uint64_t mono_
 void log_time_applied (struct log_time *self, uint64_t time_ms, uint64_t mono_ms, bool live)
 {
     if (time_ms > self->last_ms) { /* a leader's own stamp is older than its anchor, or equal to it */
+        maitre_assert (self->slew_credit_ms <= SLEW_CREDIT_MS_MAX);
         self->last_ms = time_ms;
         self->anchor_mono_ms = mono_ms;
         self->slew_credit_ms = 0;
@@ -74,6 +80,8 @@ uint64_t log_time_stamp (struct log_time *self, uint64_t mono_ms, uint64_t wall_
     self->anchor_mono_ms = mono_ms;
     if (wall_median_ms != 0)
         self->cold = false;
+    maitre_assert (self->slew_credit_ms <= SLEW_CREDIT_MS_MAX);
+    maitre_assert (!self->cold || wall_median_ms == 0);
     return reading.time_ms;
 }
 
@@ -90,6 +98,7 @@ void log_time_wait (struct log_time *self, uint64_t mono_ms, uint64_t wall_media
     }
     if (self->waiting_since_ms == 0)
         self->waiting_since_ms = mono_ms > 0 ? mono_ms : 1;
+    maitre_assert (self->waiting_since_ms <= mono_ms || mono_ms == 0);
     if (self->last_ms != 0 && mono_ms >= self->waiting_since_ms + LOG_TIME_PATIENCE_MS)
         self->cold = false;
 }

@@ -7,6 +7,8 @@
 
 #define BLOCK_BYTES 16384
 
+_Static_assert(BLOCK_BYTES % sizeof (uint64_t) == 0, "a block is made of aligned words");
+
 struct output_block {
     struct output_block *next;
     size_t used, size;
@@ -41,6 +43,7 @@ void output_reset (struct output *self)
     blocks_free (block->next);
     block->next = NULL;
     block->used = 0;
+    maitre_assert (block->size >= BLOCK_BYTES);
     if (block->size > BLOCK_BYTES) { /* a long list must not stay resident in every shard */
         free (block);
         self->blocks = NULL;
@@ -58,6 +61,8 @@ void *output_alloc (struct output *self, size_t size)
         *fresh = (struct output_block){.next = block, .used = 0, .size = room};
         self->blocks = block = fresh;
     }
+    maitre_assert (block->size - block->used >= size);
+    maitre_assert (block->used % sizeof (uint64_t) == 0);
     void *memory = (uint8_t *) block->data + block->used;
     block->used += size;
     maitre_assert (block->used <= block->size);
@@ -69,6 +74,7 @@ struct bytes output_copy (struct output *self, struct bytes data)
     if (data.len == 0)
         return (struct bytes){0};
     uint8_t *copy = output_alloc (self, data.len);
+    maitre_assert (self->blocks->used >= data.len);
     memcpy (copy, data.data, data.len);
     return bytes_of (copy, data.len);
 }
@@ -78,6 +84,7 @@ const char *output_text (struct output *self, const char *text)
     if (text == NULL)
         return NULL;
     size_t size = strlen (text) + 1;
+    maitre_assert (size >= 1);
     char *copy = output_alloc (self, size);
     memcpy (copy, text, size);
     return copy;
@@ -85,6 +92,7 @@ const char *output_text (struct output *self, const char *text)
 
 void output_reserve (void *items_p, size_t *size, size_t count, size_t item_size)
 {
+    maitre_assert (item_size > 0);
     if (count <= *size)
         return;
     size_t wanted = *size < 8 ? 8 : *size * 2;
@@ -96,4 +104,5 @@ void output_reserve (void *items_p, size_t *size, size_t count, size_t item_size
     maitre_assert (items != NULL);
     memcpy (items_p, &items, sizeof items);
     *size = wanted;
+    maitre_assert (*size >= count);
 }

@@ -16,13 +16,18 @@ void shard_fail (struct shard *self, const char *reason)
 
 static void leadership_gained (struct shard *self)
 {
+    maitre_assert (self->status.role == RAFT_LEADER);
+    maitre_assert (self->status.term > 0);
     self->ready_index = self->status.last_index; /* the no-op: nothing can be behind it yet */
+    maitre_assert (self->ready_index >= self->committed);
     self->leader_since_ms = self->now_ms;
     bool came_back =
         self->balance_tried_ms != 0 && self->now_ms < self->balance_tried_ms + self->balance_after_ms + BALANCE_BACK_MS;
     if (!came_back)
         self->balance_after_ms = BALANCE_AFTER_MS;
     self->balance_next_ms = self->now_ms + self->balance_after_ms;
+    maitre_assert (self->balance_after_ms >= BALANCE_AFTER_MS);
+    maitre_assert (self->balance_after_ms <= BALANCE_AFTER_MS_MAX);
     self->housekeeping_index = 0; /* X5: what an earlier term proposed is fenced by that term */
     self->housekeeping_next_ms = self->now_ms;
     self->sessions = 0;
@@ -34,10 +39,12 @@ static void leadership_gained (struct shard *self)
 enum status shard_raft_step (struct shard *self, struct raft_event *event)
 {
     bool led = self->status.role == RAFT_LEADER;
-    uint64_t term = self->status.term;
+    uint64_t term = self->status.term, commit = self->status.commit;
     event->now_ms = self->now_ms;
     enum status status = raft_step (self->raft, event, &self->raft_effects);
     raft_status (self->raft, &self->status);
+    maitre_assert (self->status.term >= term);
+    maitre_assert (self->status.commit >= commit);
     bool leads = self->status.role == RAFT_LEADER;
     if (led && (!leads || self->status.term != term))
         shard_calls_leadership_lost (self);
@@ -57,8 +64,9 @@ static void raft_tell (struct shard *self, struct raft_event event)
 
 enum status shard_new (const struct shard_config *config, uint64_t now_ms, struct shard **out)
 {
-    maitre_assert (config->scratch != NULL && config->scratch->size >= SHARD_SCRATCH_BYTES);
+    maitre_assert (config->scratch->size >= SHARD_SCRATCH_BYTES);
     maitre_assert (config->snapshot_ops != NULL);
+    maitre_assert (config->services.shard == config->raft.shard);
     *out = NULL;
     struct shard *self = calloc (1, sizeof *self);
     if (self == NULL)
@@ -87,6 +95,7 @@ enum status shard_new (const struct shard_config *config, uint64_t now_ms, struc
     self->live_after = self->status.last_index;
     self->snapshot_counter = config->raft.session << 20; /* distinct from an earlier life's transfers */
     log_time_init (&self->log_time, services_log_time (&self->state), now_ms);
+    maitre_assert (self->calls_max >= 1);
     *out = self;
     return STATUS_OK;
 }
@@ -126,6 +135,8 @@ static void turn_open (struct shard *self)
         self->applied_told = self->applied;
         raft_tell (self, (struct raft_event){.type = RAFT_APPLIED, .index = self->applied});
     }
+    maitre_assert (self->applied_told == self->applied);
+    maitre_assert (self->raft_effects.reads_count == 0);
 }
 
 static void transfer (struct shard *self, uint32_t node)
@@ -140,6 +151,7 @@ static void transfer (struct shard *self, uint32_t node)
         if (event.replica == 0 || event.replica == self->replica)
             return;
     }
+    maitre_assert (event.replica != self->replica);
     raft_tell (self, event);
 }
 
@@ -150,8 +162,10 @@ static void compact (struct shard *self, uint64_t index)
     uint64_t floor = shard_snapshot_floor (self); /* else the log no longer reaches to where the snapshot ends */
     if (index > floor && self->status.log_bytes < SNAPSHOT_LOG_BYTES_KEPT)
         index = floor;
+    maitre_assert (index <= self->applied);
     raft_compact (self->raft, index);
     raft_status (self->raft, &self->status);
+    maitre_assert (self->status.snapshot_index <= self->applied_told);
 }
 
 void shard_step (struct shard *self, const struct shard_event *event)
@@ -161,6 +175,8 @@ void shard_step (struct shard *self, const struct shard_event *event)
     self->now_ms = event->now_ms > self->now_ms ? event->now_ms : self->now_ms;
     self->wall_median_ms = event->wall_median_ms;
     turn_open (self);
+    maitre_assert (self->turn_open);
+    maitre_assert (self->now_ms >= event->now_ms);
     switch (event->type) {
     case SHARD_EVENT_TICK:
         raft_tell (self, (struct raft_event){.type = RAFT_TICK});
@@ -202,6 +218,7 @@ static void balance (struct shard *self)
     if (!self->balance || self->now_ms < self->balance_next_ms || !shard_ready (self))
         return;
     self->balance_next_ms = self->now_ms + BALANCE_AFTER_MS;
+    maitre_assert (self->status.role == RAFT_LEADER);
     const struct raft_configuration *members = raft_configuration (self->raft);
     for (uint32_t i = 0; i < members->count; i++) {
         const struct raft_member *member = &members->members[i];
@@ -216,6 +233,7 @@ static void balance (struct shard *self)
             return; /* it cannot at the moment; nothing has stopped */
         self->balance_tried_ms = self->now_ms;
         self->balance_after_ms *= 2;
+        maitre_assert (self->balance_after_ms >= BALANCE_AFTER_MS);
         if (self->balance_after_ms > BALANCE_AFTER_MS_MAX)
             self->balance_after_ms = BALANCE_AFTER_MS_MAX;
         self->balance_next_ms = self->now_ms + self->balance_after_ms;
@@ -240,15 +258,20 @@ static void fill_persist (struct shard *self, struct shard_effects *effects)
         return;
     effects->persist.truncate = true;
     effects->persist.first_index = from->persist.first;
+    maitre_assert (effects->persist.first_index > 0);
+    maitre_assert (effects->persist.sequence != 0);
     if (from->persist.last >= from->persist.first) {
         effects->persist.entries = raft_entry (self->raft, from->persist.first);
         effects->persist.entries_count = from->persist.last - from->persist.first + 1;
         maitre_assert (effects->persist.entries != NULL);
+        maitre_assert (effects->persist.entries[0].index == from->persist.first);
+        maitre_assert (from->persist.last <= self->status.last_index);
     }
 }
 
 static void fill_leader (struct shard *self, struct shard_effects *effects)
 {
+    maitre_assert (self->status.term >= self->told_leader_term);
     effects->leader_node = self->status.leader_node;
     effects->leader_term = self->status.term;
     effects->leader_changed =
@@ -288,12 +311,16 @@ void shard_turn_end (struct shard *self, uint64_t now_ms, uint64_t wall_median_m
         if (state_failed (&self->state))
             shard_fail (self, "the state database could not be read");
     }
+    maitre_assert (self->applied >= applied_before);
+    maitre_assert (self->applied <= self->committed);
     self->turn_open = false;
     if (self->fatal) {
         effects->fatal = true;
         effects->fatal_reason = self->fatal_reason;
         return;
     }
+    maitre_assert (self->replies_count <= self->replies_size);
+    maitre_assert (self->sending <= RAFT_MEMBERS_MAX);
     fill_persist (self, effects);
     effects->send_now = self->raft_effects.send_now;
     effects->send_now_count = self->raft_effects.send_now_count;
@@ -346,6 +373,8 @@ uint32_t shard_node_of (const struct shard *self, uint64_t replica)
 
 void shard_status_get (const struct shard *self, struct shard_status *status)
 {
+    maitre_assert (self->applied <= self->status.commit);
+    maitre_assert (self->status.commit <= self->status.last_index);
     const struct raft_member *member = raft_configuration_find (raft_configuration (self->raft), self->replica);
     *status = (struct shard_status){.shard = self->shard,
         .replica = self->replica,
@@ -371,8 +400,13 @@ void shard_check (const struct shard *self)
     raft_check (self->raft);
     shard_calls_check (self);
     uint32_t sending = 0;
-    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++)
-        sending += self->out[i].replica != 0;
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+        const struct snapshot_out *out = &self->out[i];
+        sending += out->replica != 0;
+        maitre_assert (out->acked <= out->next);
+        maitre_assert (out->next - out->acked <= SNAPSHOT_WINDOW_CHUNKS);
+        maitre_assert (out->replica != 0 || out->source == NULL);
+    }
     maitre_assert (sending == self->sending);
     maitre_assert (self->applied_told <= self->applied);
     maitre_assert (self->applied <= self->committed);

@@ -1,10 +1,13 @@
 /* Committed entries into the services, and the entries that a leader proposes for itself. */
 #include "node/shard/shard_internal.h"
 #include "schemas/generated/log.h"
+#include "schemas/runtime/assert.h"
 
 /* log-entry's time is read where it is applied: the services keep it in the state. */
 static void apply_one (struct shard *self, const struct raft_entry *entry)
 {
+    maitre_assert (entry->index == self->applied + 1);
+    maitre_assert (entry->term <= self->status.term);
     if (entry->type != RAFT_ENTRY_COMMAND) {
         struct services_reply none = {.status = STATUS_OK};
         shard_calls_applied (self, entry->index, entry->term, &none);
@@ -22,6 +25,7 @@ static void apply_one (struct shard *self, const struct raft_entry *entry)
         shard_fail (self, "the state database could not be read");
         return;
     }
+    maitre_assert (self->scratch->used <= self->scratch->size);
     shard_calls_applied (self, entry->index, entry->term, &reply);
 }
 
@@ -35,6 +39,7 @@ void shard_apply_all (struct shard *self)
         uint64_t index = self->applied + 1;
         const struct raft_entry *entry = raft_entry (self->raft, index);
         maitre_assert (entry != NULL);
+        maitre_assert (entry->index == index);
         apply_one (self, entry);
         live = live || (entry->type == RAFT_ENTRY_COMMAND && index > self->live_after);
         self->applied = index;
@@ -42,6 +47,7 @@ void shard_apply_all (struct shard *self)
     if (self->housekeeping_index != 0 && self->applied >= self->housekeeping_index)
         self->housekeeping_index = 0;
     log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, live);
+    maitre_assert (self->fatal || self->applied == self->committed);
 }
 
 void shard_apply_committed (struct shard *self)
@@ -49,10 +55,12 @@ void shard_apply_committed (struct shard *self)
     uint64_t first = self->raft_effects.apply_first, last = self->raft_effects.apply_last;
     if (first != 0 && last >= first) {
         maitre_assert (first == self->committed + 1);
+        maitre_assert (last <= self->status.commit);
         self->committed = last;
     }
     if (self->applied == self->committed)
         return;
+    maitre_assert (self->applied < self->committed);
     if (self->apply_due_ms == UINT64_MAX)
         self->apply_due_ms = self->now_ms + APPLY_LATER_MS;
     if (self->status.role == RAFT_LEADER || self->shard == 0 || self->committed - self->applied >= APPLY_TOGETHER ||
@@ -64,6 +72,7 @@ void shard_apply_committed (struct shard *self)
  * that hears this leader for the first time. Without one it would have to believe the wall clocks once it leads. */
 static void note_restarts (struct shard *self)
 {
+    maitre_assert (self->status.role == RAFT_LEADER);
     const struct raft_configuration *members = raft_configuration (self->raft);
     uint64_t sessions = 0;
     for (uint32_t i = 0; i < members->count; i++) {
@@ -124,12 +133,17 @@ void shard_housekeeping (struct shard *self)
     uint8_t payload[512];
     size_t len = 0;
     uint64_t time_ms = log_time_stamp (&self->log_time, self->now_ms, self->wall_median_ms);
+    maitre_assert (time_ms >= log_now_ms);
     if (!housekeeping_encode (self, time_ms, payload, sizeof payload, &len))
         return;
+    maitre_assert (len > 0);
+    maitre_assert (len <= sizeof payload);
     struct bytes bytes = bytes_of (payload, len);
     struct raft_event event = {.type = RAFT_PROPOSE, .payloads = &bytes, .payloads_count = 1};
     if (shard_raft_step (self, &event) != STATUS_OK)
         return; /* not the leader any more, or the log is full: the next check */
     self->housekeeping_index = self->raft_effects.proposed_index;
+    maitre_assert (self->housekeeping_index > self->applied);
+    maitre_assert (self->housekeeping_index > self->ready_index);
     self->stamp_wanted = false;
 }

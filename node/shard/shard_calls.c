@@ -8,6 +8,7 @@
 static struct shard_reply *reply_add (struct shard *self, uint64_t token)
 {
     output_reserve (&self->replies, &self->replies_size, self->replies_count + 1, sizeof *self->replies);
+    maitre_assert (self->replies_count < self->replies_size);
     struct shard_reply *reply = &self->replies[self->replies_count++];
     *reply = (struct shard_reply){.token = token, .leader_node = self->status.leader_node};
     return reply;
@@ -26,6 +27,9 @@ static void reply_copy (struct shard *self, uint64_t token, const struct service
 static void reply_refuse (
     struct shard *self, uint64_t token, enum status status, const char *reason, const char *message, bool maybe_applied)
 {
+    maitre_assert (status != STATUS_OK);
+    maitre_assert (reason[0] != '\0');
+    maitre_assert (message[0] != '\0');
     struct shard_reply *reply = reply_add (self, token);
     reply->reply = (struct services_reply){.status = status, .reason = reason, .message = message};
     reply->maybe_applied = maybe_applied;
@@ -48,6 +52,7 @@ static void refuse_full (struct shard *self, uint64_t token)
 {
     reply_refuse (self, token, STATUS_RESOURCE_EXHAUSTED, "SHARD_BUSY",
         "too many calls are in flight in this shard; slow down and send the same request id again", false);
+    maitre_assert (self->replies_count > 0);
     self->replies[self->replies_count - 1].reply.retry_after_ms = 50;
 }
 
@@ -73,6 +78,7 @@ static size_t call_bytes (const struct shard_call *call)
 
 static struct waiting_call *waiting_add (struct shard *self, const struct shard_call *call, enum waiting_kind kind)
 {
+    maitre_assert (kind != WAITING_FREE);
     if (self->waiting_free == 0) {
         size_t old = self->waiting_size;
         output_reserve (&self->waiting, &self->waiting_size, old + 1, sizeof *self->waiting);
@@ -82,6 +88,8 @@ static struct waiting_call *waiting_add (struct shard *self, const struct shard_
         }
     }
     struct waiting_call *waiting = &self->waiting[self->waiting_free - 1];
+    maitre_assert (waiting->kind == WAITING_FREE);
+    maitre_assert (self->waiting_used < self->waiting_size);
     self->waiting_free = waiting->next;
     self->waiting_used++;
     size_t size = call_bytes (call);
@@ -91,6 +99,7 @@ static struct waiting_call *waiting_add (struct shard *self, const struct shard_
         waiting->memory_size = size;
     }
     self->waiting_bytes += size;
+    maitre_assert (self->waiting_bytes <= SHARD_WAITING_BYTES_MAX);
     if (call->deadline_ms != 0 && call->deadline_ms < self->waiting_deadline_ms)
         self->waiting_deadline_ms = call->deadline_ms;
     waiting->kind = kind;
@@ -98,12 +107,15 @@ static struct waiting_call *waiting_add (struct shard *self, const struct shard_
     waiting->call = *call;
     uint8_t *memory = copy_into (waiting->memory, &waiting->call.body);
     memory = copy_into (memory, &waiting->call.prepared);
-    (void) copy_into (memory, &waiting->call.logged_body);
+    memory = copy_into (memory, &waiting->call.logged_body);
+    maitre_assert ((size_t) (memory - waiting->memory) == size);
     return waiting;
 }
 
 static uint32_t waiting_number (const struct shard *self, const struct waiting_call *waiting)
 {
+    maitre_assert (waiting >= self->waiting);
+    maitre_assert (waiting < self->waiting + self->waiting_size);
     return (uint32_t) (waiting - self->waiting) + 1;
 }
 
@@ -111,6 +123,8 @@ static void waiting_remove (struct shard *self, struct waiting_call *waiting)
 {
     maitre_assert (waiting->kind != WAITING_FREE);
     maitre_assert (self->waiting_used > 0);
+    maitre_assert (waiting->kind != WAITING_STATE || self->state_waiting > 0);
+    maitre_assert (self->waiting_bytes >= call_bytes (&waiting->call));
     self->state_waiting -= waiting->kind == WAITING_STATE;
     self->waiting_bytes -= call_bytes (&waiting->call);
     if (waiting->memory_size > WAITING_MEMORY_KEPT) {
@@ -127,6 +141,11 @@ static void waiting_remove (struct shard *self, struct waiting_call *waiting)
 
 /* ---- writes ---- */
 
+static bool is_read (const struct method *method)
+{
+    return method->class == METHOD_READ || method->class == METHOD_SYSTEM_READ || method->class == METHOD_FANOUT;
+}
+
 bool shard_ready (const struct shard *self)
 {
     return self->status.role == RAFT_LEADER && !self->status.transferring && self->applied >= self->ready_index &&
@@ -135,6 +154,8 @@ bool shard_ready (const struct shard *self)
 
 static void proposed_push (struct shard *self, uint64_t index, uint64_t term, uint64_t token)
 {
+    maitre_assert (index > self->applied);
+    maitre_assert (term == self->status.term);
     if (self->proposed_count == self->proposed_size) {
         size_t size = self->proposed_size == 0 ? 16 : self->proposed_size * 2;
         struct proposed_call *ring = malloc (size * sizeof *ring);
@@ -146,12 +167,14 @@ static void proposed_push (struct shard *self, uint64_t index, uint64_t term, ui
         self->proposed_size = size;
         self->proposed_first = 0;
     }
+    maitre_assert (self->proposed_count < self->proposed_size);
     size_t at = (self->proposed_first + self->proposed_count++) % self->proposed_size;
     self->proposed[at] = (struct proposed_call){.index = index, .term = term, .token = token};
 }
 
 static void propose (struct shard *self, const struct shard_call *call, struct bytes logged_body)
 {
+    maitre_assert (shard_ready (self));
     size_t size = logged_body.len + call->prepared.len + 256;
     uint8_t *payload = output_alloc (&self->output, size);
     size_t len = 0;
@@ -162,6 +185,8 @@ static void propose (struct shard *self, const struct shard_call *call, struct b
         refuse_too_large (self, call->token);
         return;
     }
+    maitre_assert (len > 0);
+    maitre_assert (len <= size);
     struct bytes bytes = bytes_of (payload, len);
     struct raft_event event = {.type = RAFT_PROPOSE, .payloads = &bytes, .payloads_count = 1};
     status = shard_raft_step (self, &event);
@@ -177,6 +202,7 @@ static void propose (struct shard *self, const struct shard_call *call, struct b
 
 static void write_start (struct shard *self, const struct shard_call *call)
 {
+    maitre_assert (!is_read (call->method));
     if (call->prepared.len != 0) {
         propose (self, call, call->logged_body);
         return;
@@ -200,16 +226,13 @@ static void write_start (struct shard *self, const struct shard_call *call)
     case SERVICES_PREPARE_REFRESH:
         break;
     }
+    maitre_assert (prepare.kind != SERVICES_PREPARE_NONE);
+    maitre_assert (prepare.password.len > 0);
     output_reserve (&self->jobs, &self->jobs_size, self->jobs_count + 1, sizeof *self->jobs);
     prepare.password = output_copy (&self->output, prepare.password);
     prepare.hash = output_copy (&self->output, prepare.hash);
     self->jobs[self->jobs_count++] = (struct shard_prepare_job){
         .token = call->token, .prepare = prepare, .logged_body = output_copy (&self->output, logged_body)};
-}
-
-static bool is_read (const struct method *method)
-{
-    return method->class == METHOD_READ || method->class == METHOD_SYSTEM_READ || method->class == METHOD_FANOUT;
 }
 
 void shard_calls_start (struct shard *self, const struct shard_call *call)
@@ -223,6 +246,7 @@ void shard_calls_start (struct shard *self, const struct shard_call *call)
         refuse_full (self, call->token);
         return;
     }
+    maitre_assert (self->waiting_bytes + call_bytes (call) <= SHARD_WAITING_BYTES_MAX);
     if (!is_read (call->method)) {
         if (shard_ready (self) && self->ready_first == 0) {
             write_start (self, call);
@@ -240,11 +264,14 @@ void shard_calls_start (struct shard *self, const struct shard_call *call)
     }
     struct waiting_call *waiting = waiting_add (self, call, WAITING_ROUND);
     uint64_t read_id = ((uint64_t) waiting->generation << 32) | waiting_number (self, waiting);
+    maitre_assert (waiting->kind == WAITING_ROUND);
+    maitre_assert ((uint32_t) read_id >= 1);
     struct raft_event event = {.type = RAFT_READ, .read_id = read_id};
     enum status status = shard_raft_step (self, &event);
     if (status == STATUS_OK)
         return;
     waiting = &self->waiting[(uint32_t) read_id - 1];
+    maitre_assert (waiting->kind == WAITING_ROUND);
     waiting_remove (self, waiting);
     if (status == STATUS_RESOURCE_EXHAUSTED)
         refuse_full (self, call->token);
@@ -256,6 +283,7 @@ void shard_calls_release_ready (struct shard *self)
 {
     while (self->ready_first != 0 && shard_ready (self)) {
         struct waiting_call *waiting = &self->waiting[self->ready_first - 1];
+        maitre_assert (waiting->kind == WAITING_READY);
         self->ready_first = waiting->next;
         if (self->ready_first == 0)
             self->ready_last = 0;
@@ -266,8 +294,10 @@ void shard_calls_release_ready (struct shard *self)
 
 void shard_calls_applied (struct shard *self, uint64_t index, uint64_t term, const struct services_reply *reply)
 {
+    maitre_assert (index == self->applied + 1);
     while (self->proposed_count > 0) {
         struct proposed_call *first = &self->proposed[self->proposed_first];
+        maitre_assert (self->proposed_count <= self->proposed_size);
         if (first->index > index)
             return;
         self->proposed_first = (self->proposed_first + 1) % self->proposed_size;
@@ -283,6 +313,8 @@ void shard_calls_applied (struct shard *self, uint64_t index, uint64_t term, con
 
 static void read_serve (struct shard *self, struct waiting_call *waiting)
 {
+    maitre_assert (waiting->kind == WAITING_ROUND || waiting->kind == WAITING_STATE);
+    maitre_assert (waiting->kind != WAITING_STATE || waiting->index <= self->applied);
     struct services_reply reply = {.status = STATUS_OK};
     arena_reset (self->scratch);
     services_read (&self->services, &self->state, waiting->call.method, &waiting->call.principal, waiting->call.body,
@@ -294,10 +326,12 @@ static void read_serve (struct shard *self, struct waiting_call *waiting)
 void shard_calls_read_result (struct shard *self, const struct raft_read_result *result)
 {
     uint32_t number = (uint32_t) result->read_id;
-    maitre_assert (number >= 1 && number <= self->waiting_size);
+    maitre_assert (number >= 1);
+    maitre_assert (number <= self->waiting_size);
     struct waiting_call *waiting = &self->waiting[number - 1];
     if (waiting->kind != WAITING_ROUND || waiting->generation != (uint32_t) (result->read_id >> 32))
         return; /* answered when the leadership was lost */
+    maitre_assert (is_read (waiting->call.method));
     if (!result->ok) {
         uint64_t token = waiting->call.token;
         waiting_remove (self, waiting);
@@ -308,6 +342,7 @@ void shard_calls_read_result (struct shard *self, const struct raft_read_result 
         read_serve (self, waiting);
         return;
     }
+    maitre_assert (result->index <= self->status.commit);
     waiting->kind = WAITING_STATE;
     waiting->index = result->index;
     self->state_waiting++;
@@ -321,6 +356,7 @@ void shard_calls_serve_reads (struct shard *self)
             continue;
         read_serve (self, waiting);
     }
+    maitre_assert (self->state_waiting <= self->waiting_used);
 }
 
 /* ---- deadlines ---- */
@@ -328,9 +364,13 @@ void shard_calls_serve_reads (struct shard *self)
 /* Takes a call that waits for a ready leader out of the order of arrival. */
 static void ready_unlink (struct shard *self, const struct waiting_call *waiting)
 {
+    maitre_assert (waiting->kind == WAITING_READY);
+    maitre_assert (self->ready_first != 0);
     uint32_t number = waiting_number (self, waiting), before = 0;
-    for (uint32_t at = self->ready_first; at != number; at = self->waiting[at - 1].next)
+    for (uint32_t at = self->ready_first; at != number; at = self->waiting[at - 1].next) {
+        maitre_assert (at != 0); /* it is in the list */
         before = at;
+    }
     if (before == 0)
         self->ready_first = waiting->next;
     else
@@ -360,6 +400,7 @@ void shard_calls_expire (struct shard *self)
         reply_refuse (self, token, STATUS_DEADLINE_EXCEEDED, "DEADLINE",
             "the shard's leader could not be sure in time; nothing was changed, send the same request id again", false);
     }
+    maitre_assert (self->waiting_deadline_ms > self->now_ms);
 }
 
 /* ---- the end of a leadership ---- */
@@ -381,6 +422,8 @@ void shard_calls_leadership_lost (struct shard *self)
         waiting_remove (self, waiting);
         refuse_not_leader (self, token);
     }
+    maitre_assert (self->ready_first == 0);
+    maitre_assert (self->waiting_used == self->state_waiting);
 }
 
 void shard_calls_close (struct shard *self)
@@ -401,13 +444,18 @@ void shard_calls_check (const struct shard *self)
         maitre_assert (call->index > self->applied);
         last = call->index;
     }
+    maitre_assert (self->waiting_used <= self->waiting_size);
+    maitre_assert (self->state_waiting <= self->waiting_used);
     uint32_t used = 0, state_waiting = 0, ready_waiting = 0;
+    size_t bytes = 0;
     for (size_t i = 0; i < self->waiting_size; i++) {
         used += self->waiting[i].kind != WAITING_FREE;
+        bytes += self->waiting[i].kind != WAITING_FREE ? call_bytes (&self->waiting[i].call) : 0;
         state_waiting += self->waiting[i].kind == WAITING_STATE;
         ready_waiting += self->waiting[i].kind == WAITING_READY;
     }
     maitre_assert (used == self->waiting_used);
+    maitre_assert (bytes == self->waiting_bytes);
     maitre_assert (state_waiting == self->state_waiting);
     maitre_assert ((self->ready_first == 0) == (self->ready_last == 0));
     maitre_assert (self->waiting_bytes <= SHARD_WAITING_BYTES_MAX);
@@ -417,5 +465,6 @@ void shard_calls_check (const struct shard *self)
         maitre_assert (self->waiting[at - 1].kind == WAITING_READY);
         last_ready = at;
     }
-    maitre_assert (last_ready == self->ready_last && ready == ready_waiting);
+    maitre_assert (last_ready == self->ready_last);
+    maitre_assert (ready == ready_waiting);
 }

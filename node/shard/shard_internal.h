@@ -28,6 +28,14 @@
 #define MEMBERS_SILENCE_MS 1000  /* one that has not answered for so long is not up */
 #define WAITING_MEMORY_KEPT 4096 /* a free slot keeps no more */
 
+_Static_assert(SHARD_SCRATCH_BYTES >= SERVICES_ARENA_BYTES_MIN, "a command has the arena that it may count on");
+_Static_assert(SNAPSHOT_RESEND_MS < SNAPSHOT_ABANDON_MS, "a chunk is repeated before the transfer is given up");
+_Static_assert(SNAPSHOT_WINDOW_CHUNKS *SHARD_CHUNK_BYTES <= 1024 * 1024, "a transfer holds little memory");
+_Static_assert(HOUSEKEEPING_CHECK_MS < HOUSEKEEPING_IDLE_MS, "a busy leader looks more often");
+_Static_assert(BALANCE_AFTER_MS <= BALANCE_AFTER_MS_MAX, "patience grows up to a bound");
+_Static_assert(MEMBERS_STEP_MS < MEMBERS_SILENCE_MS, "a step is not taken on old news");
+_Static_assert(SHARD_CALLS_MAX <= UINT32_MAX / 2, "slots are numbered in 32 bits");
+
 /* A copied call that waits: for its ReadIndex round, for the state to catch up, or for a young leader to become ready. */
 enum waiting_kind {
     WAITING_FREE = 0,

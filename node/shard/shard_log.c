@@ -3,6 +3,7 @@
 
 bool shard_log_point (const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members)
 {
+    maitre_assert (index <= self->status.last_index);
     *term = raft_term_at (self->raft, index);
     return *term != 0 && raft_configuration_at (self->raft, index, members);
 }
@@ -25,6 +26,7 @@ uint64_t shard_log_cut (const struct shard *self, struct shard_log_keep *keep, u
         keep->next = written;
         keep->rolled_ms = now_ms;
     }
+    maitre_assert (keep->from <= keep->next);
     uint64_t before = raft_index_before (self->raft, bytes_max);
     uint64_t cut = keep->from > before ? keep->from : before;
     return cut < written ? cut : written;

@@ -8,6 +8,8 @@ void shard_members_want (struct shard *self, const struct raft_configuration *me
     self->target = members != NULL ? *members : (struct raft_configuration){0};
     self->placing = members != NULL ? PLACEMENT_PHASE_WAITING : PLACEMENT_PHASE_NONE;
     self->members_next_ms = self->now_ms;
+    maitre_assert (self->target.count <= RAFT_MEMBERS_MAX);
+    maitre_assert ((self->target.count == 0) == (members == NULL));
 }
 
 static struct placement_peer look_at (const struct shard *self, const struct raft_member *member)
@@ -17,6 +19,7 @@ static struct placement_peer look_at (const struct shard *self, const struct raf
     maitre_assert (known);
     if (member->replica == self->replica)
         return (struct placement_peer){.up = !self->status.suspect, .caught_up = true};
+    maitre_assert (member->replica != 0);
     bool heard = peer.session != 0 && self->now_ms < peer.heard_ms + MEMBERS_SILENCE_MS;
     return (struct placement_peer){
         .up = heard && !peer.link_down && !peer.suspect,
@@ -26,12 +29,16 @@ static struct placement_peer look_at (const struct shard *self, const struct raf
 
 static bool configure (struct shard *self, const struct raft_configuration *members)
 {
+    maitre_assert (raft_configuration_valid (members));
+    maitre_assert (!raft_configuration_joint (members));
     struct raft_event event = {.type = RAFT_CONFIGURE, .configuration = members};
     return shard_raft_step (self, &event) == STATUS_OK; /* refused: tried again from what is there then */
 }
 
 static enum placement_phase take_step (struct shard *self, const struct raft_configuration *present)
 {
+    maitre_assert (self->status.role == RAFT_LEADER);
+    maitre_assert (!raft_configuration_joint (present));
     struct placement_peer peers[RAFT_MEMBERS_MAX];
     struct raft_configuration next;
     for (uint32_t i = 0; i < present->count; i++)
@@ -69,5 +76,6 @@ void shard_members_step (struct shard *self)
     }
     if (self->status.configuration_index > self->status.commit) /* one change at a time (R7) */
         return;
+    maitre_assert (self->target.count <= RAFT_MEMBERS_MAX);
     self->placing = take_step (self, present);
 }

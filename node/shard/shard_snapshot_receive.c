@@ -1,13 +1,19 @@
 /* A replica that fell behind the log is filled from chunks; its present state stays live until the last one is durable. */
 #include "node/shard/shard_internal.h"
 #include "schemas/runtime/checksum.h"
+#include "schemas/runtime/assert.h"
 
 #define SNAPSHOT_IDLE_MS 30000
+
+_Static_assert(SNAPSHOT_ABANDON_MS < SNAPSHOT_IDLE_MS, "the sender gives up first");
 
 static void ack_emit (
     struct shard *self, const struct snapshot_chunk *chunk, uint64_t sequence, bool ok, bool installed)
 {
+    maitre_assert (ok || !installed);
+    maitre_assert (chunk->to == self->replica);
     output_reserve (&self->acks, &self->acks_size, self->acks_count + 1, sizeof *self->acks);
+    maitre_assert (self->acks_count < self->acks_size);
     self->acks[self->acks_count++] = (struct snapshot_ack){.shard = self->shard,
         .from = self->replica,
         .to = chunk->from,
@@ -23,6 +29,8 @@ static void receive_abort (struct shard *self)
     if (self->in.active)
         self->snapshot_ops->abort (self->snapshot_context, self->shard);
     self->in = (struct snapshot_in){0};
+    maitre_assert (!self->in.active);
+    maitre_assert (self->in.next == 0);
 }
 
 /* The configuration travels in the first chunk; an invalid one is refused, it came from outside. */
@@ -35,6 +43,7 @@ static bool members_take (const struct snapshot_chunk *chunk, struct raft_config
         const struct snapshot_member *from = &chunk->members[i];
         if (from->replica == 0 || from->role == 0 || raft_configuration_find (members, from->replica) != NULL)
             return false;
+        maitre_assert (members->count == i);
         struct raft_member member = {.replica = from->replica,
             .node = (uint32_t) from->node,
             .rank = (uint8_t) from->rank,
@@ -62,11 +71,16 @@ static bool receive_begin (struct shard *self, const struct snapshot_chunk *chun
         .index = chunk->index,
         .index_term = chunk->index_term,
         .members = members};
+    maitre_assert (self->in.next == 0);
+    maitre_assert (raft_configuration_valid (&self->in.members));
     return true;
 }
 
 static void receive_finish (struct shard *self, const struct snapshot_chunk *chunk)
 {
+    maitre_assert (self->in.active);
+    maitre_assert (self->in.next > 0);
+    maitre_assert (self->status.role != RAFT_LEADER);
     struct snapshot_in in = self->in;
     self->in.active = false;
     if (!self->snapshot_ops->finish (self->snapshot_context, self->shard, in.index, in.index_term, &in.members)) {
@@ -78,6 +92,8 @@ static void receive_finish (struct shard *self, const struct snapshot_chunk *chu
         .type = RAFT_RESTORE, .index = in.index, .term = in.index_term, .configuration = &in.members};
     enum status status = shard_raft_step (self, &event);
     maitre_assert (status == STATUS_OK);
+    maitre_assert (self->status.commit >= in.index);
+    maitre_assert (self->status.applied >= in.index);
     /* Nobody knows how long ago its last entry was stamped: it says nothing about the present. */
     log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, false);
     ack_emit (self, chunk, chunk->sequence + 1, true, true);
@@ -124,6 +140,8 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         ack_emit (self, chunk, in->next, true, false);
         return;
     }
+    maitre_assert (in->active);
+    maitre_assert (in->from == chunk->from);
     enum status status = self->snapshot_ops->chunk (self->snapshot_context, self->shard, chunk->data);
     if (status == STATUS_INVALID_ARGUMENT) { /* damaged where it came from: no reason to end this process */
         receive_abort (self);
@@ -135,6 +153,7 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
         return;
     }
     in->next++;
+    maitre_assert (in->next >= 1);
     in->progress_ms = self->now_ms;
     if (chunk->last)
         receive_finish (self, chunk);

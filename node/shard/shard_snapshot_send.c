@@ -3,6 +3,7 @@
 
 #include "node/shard/shard_internal.h"
 #include "schemas/runtime/checksum.h"
+#include "schemas/runtime/assert.h"
 
 static struct snapshot_out *out_find (struct shard *self, uint64_t replica)
 {
@@ -15,6 +16,7 @@ static struct snapshot_out *out_find (struct shard *self, uint64_t replica)
 
 static void out_close (struct shard *self, struct snapshot_out *out)
 {
+    maitre_assert (out->replica == 0 || self->sending > 0);
     self->sending -= out->replica != 0;
     if (out->source != NULL)
         self->snapshot_ops->close (self->snapshot_context, out->source);
@@ -34,11 +36,13 @@ static struct snapshot_out *out_free (struct shard *self)
     }
     maitre_assert (out != NULL);
     out_close (self, out);
+    maitre_assert (out->replica == 0);
     return out;
 }
 
 static void out_end (struct shard *self, struct snapshot_out *out, bool ok)
 {
+    maitre_assert (out->replica != 0);
     struct raft_event event = {.type = RAFT_SNAPSHOT_SENT, .replica = out->replica, .index = out->index, .ok = ok};
     out_close (self, out);
     if (shard_raft_step (self, &event) != STATUS_OK)
@@ -47,8 +51,12 @@ static void out_end (struct shard *self, struct snapshot_out *out, bool ok)
 
 static void chunk_emit (struct shard *self, const struct snapshot_out *out, uint64_t sequence)
 {
+    maitre_assert (sequence >= out->acked);
+    maitre_assert (sequence < out->next);
     const struct snapshot_out_chunk *from = &out->window[sequence % SNAPSHOT_WINDOW_CHUNKS];
+    maitre_assert (from->len <= SHARD_CHUNK_BYTES);
     output_reserve (&self->chunks, &self->chunks_size, self->chunks_count + 1, sizeof *self->chunks);
+    maitre_assert (self->chunks_count < self->chunks_size);
     struct snapshot_chunk *chunk = &self->chunks[self->chunks_count++];
     *chunk = (struct snapshot_chunk){.shard = self->shard,
         .from = self->replica,
@@ -63,6 +71,7 @@ static void chunk_emit (struct shard *self, const struct snapshot_out *out, uint
     chunk->checksum = checksum64 (sequence, chunk->data);
     if (sequence != 0)
         return;
+    maitre_assert (out->members.count >= 1);
     chunk->has_members = true;
     chunk->members_count = out->members.count;
     chunk->members = output_alloc (&self->output, sizeof *chunk->members * out->members.count);
@@ -75,6 +84,8 @@ static void chunk_emit (struct shard *self, const struct snapshot_out *out, uint
 
 static bool chunk_read (struct shard *self, struct snapshot_out *out)
 {
+    maitre_assert (!out->read_last);
+    maitre_assert (out->next - out->acked < SNAPSHOT_WINDOW_CHUNKS);
     struct snapshot_out_chunk *chunk = &out->window[out->next % SNAPSHOT_WINDOW_CHUNKS];
     if (chunk->data == NULL) {
         chunk->data = malloc (SHARD_CHUNK_BYTES);
@@ -92,6 +103,7 @@ static bool chunk_read (struct shard *self, struct snapshot_out *out)
  * transfer, and did not just hear of it in the wrong order. */
 static void out_fill (struct shard *self, struct snapshot_out *out)
 {
+    maitre_assert (out->acked <= out->next);
     uint64_t window = out->acked == 0 ? 1 : SNAPSHOT_WINDOW_CHUNKS;
     while (!out->read_last && out->next < out->acked + window) {
         if (!chunk_read (self, out)) {
@@ -105,6 +117,8 @@ static void out_fill (struct shard *self, struct snapshot_out *out)
 
 void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
 {
+    maitre_assert (replica != 0);
+    maitre_assert (replica != self->replica);
     struct snapshot_out *out = out_find (self, replica);
     if (out == NULL)
         out = out_free (self);
@@ -114,6 +128,7 @@ void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
     void *source = NULL;
     bool opened = self->snapshot_ops->open (self->snapshot_context, self->shard, &index, &term, &source);
     self->sending++;
+    maitre_assert (self->sending <= RAFT_MEMBERS_MAX);
     *out = (struct snapshot_out){.replica = replica,
         .node = node,
         .id = ++self->snapshot_counter,
@@ -128,11 +143,15 @@ void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node)
     if (PLANTED (R7_SNAPSHOT_UNCOMMITTED))
         out->members = *raft_configuration (self->raft);
     maitre_assert (known); /* the log is never cut beyond what was written back */
+    maitre_assert (index <= self->applied);
+    maitre_assert (out->members.count >= 1);
     out_fill (self, out);
 }
 
 static void out_pump (struct shard *self, struct snapshot_out *out)
 {
+    maitre_assert (out->replica != 0);
+    maitre_assert (self->status.role == RAFT_LEADER);
     if (out->broken || self->now_ms >= out->progress_ms + SNAPSHOT_ABANDON_MS) {
         out_end (self, out, false);
         return;
@@ -173,6 +192,7 @@ void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack)
         out_end (self, out, true);
         return;
     }
+    maitre_assert (out->acked <= out->next);
     if (ack->sequence > out->acked && ack->sequence <= out->next) {
         out->acked = ack->sequence;
         out->repeats = 0;
