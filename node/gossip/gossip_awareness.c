@@ -4,6 +4,7 @@
 void gossip_awareness_apply (struct gossip *gossip, int delta)
 {
     int64_t health = (int64_t) gossip->awareness + delta;
+    maitre_assert (gossip->awareness <= gossip->config.awareness_max);
     if (health < 0)
         health = 0;
     if (health > gossip->config.awareness_max)

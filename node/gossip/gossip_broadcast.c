@@ -2,11 +2,14 @@
  * each lambda x log2 (members) times; a short timer of its own carries it when there are few messages. */
 #include "node/gossip/gossip_internal.h"
 
+_Static_assert(GOSSIP_PIGGYBACK_MAX <= GOSSIP_RECORDS_MAX, "what rides on a message fits one");
+
 uint32_t gossip_broadcast_limit (const struct gossip *gossip)
 {
     uint32_t members = (uint32_t) gossip->count + 1;
     uint32_t log2_up = (gossip_log2_q16 (members) + 0xffff) >> 16;
     maitre_assert (log2_up >= 1);
+    maitre_assert (log2_up <= 9);
     return gossip->config.retransmit_mult * log2_up;
 }
 
@@ -29,6 +32,8 @@ bool gossip_broadcast_pending (const struct gossip *gossip)
 
 void gossip_record_of (const struct gossip_slot *slot, struct gossip_record *record)
 {
+    maitre_assert (slot->member.incarnation >= 1);
+    maitre_assert (slot->member.state >= GOSSIP_ALIVE);
     const struct gossip_member *member = &slot->member;
     *record = (struct gossip_record){
         .uuid = member->uuid,
@@ -56,6 +61,7 @@ static void count_transmit (struct gossip_slot *slot, uint32_t limit)
 size_t gossip_broadcast_take (
     struct gossip *gossip, const struct gossip_slot *to, struct gossip_record *records, size_t max)
 {
+    maitre_assert (to != gossip->self);
     size_t taken = 0;
     uint32_t limit = gossip_broadcast_limit (gossip);
     if (gossip->self->pending)
@@ -77,6 +83,8 @@ size_t gossip_broadcast_take (
         gossip_record_of (chosen[i], &records[i]);
         count_transmit (chosen[i], limit);
     }
+    maitre_assert (taken <= max);
+    maitre_assert (taken <= GOSSIP_PIGGYBACK_MAX);
     return taken;
 }
 
@@ -87,6 +95,8 @@ void gossip_broadcast_tick (struct gossip *gossip, struct gossip_effects *effect
     gossip->spread_at_ms = gossip->now_ms + gossip->config.spread_interval_ms;
     struct gossip_slot *picked[GOSSIP_INDIRECT_MAX];
     size_t count = gossip_members_pick (gossip, NULL, false, picked, gossip->config.spread_count);
+    maitre_assert (count <= gossip->config.spread_count);
+    maitre_assert (gossip->spread_at_ms > gossip->now_ms);
     const struct gossip_outgoing outgoing = {.kind = GOSSIP_KIND_UPDATE};
     for (size_t i = 0; i < count; i++)
         gossip_send_member (gossip, effects, picked[i], &outgoing);

@@ -3,6 +3,11 @@
 
 #include <stdlib.h>
 
+_Static_assert(GOSSIP_MEMBERS_MAX + GOSSIP_RECORDS_MAX <= GOSSIP_NOTICES_MAX, "a tick changes each member once");
+_Static_assert(
+    GOSSIP_RECORDS_MAX + 1 + GOSSIP_HINTS_MAX + 1 <= GOSSIP_NOTICES_MAX, "what one message can bring fits one step");
+_Static_assert(GOSSIP_GOODBYES_MAX <= GOSSIP_SENDS_MAX, "a goodbye to each fits one step");
+
 const char *gossip_state_name (enum gossip_state state)
 {
     switch (state) {
@@ -79,10 +84,13 @@ enum status gossip_new (const struct gossip_config *config, struct gossip **goss
     made->random_state = config->seed;
     made->sequence = gossip_random (made) >> 16; /* acks for the life before this one match nothing */
     made->ring_epoch = config->ring_epoch;
+    maitre_assert (made->count == 0);
     made->self = gossip_members_add (made, &config->uuid, false);
     maitre_assert (made->self != NULL);
     gossip_member_adopt (&made->self->member, &record);
     made->self->member.state = GOSSIP_ALIVE;
+    maitre_assert (made->count == 1);
+    maitre_assert (made->self->member.incarnation == config->incarnation);
     *gossip = made;
     return STATUS_OK;
 }
@@ -96,6 +104,7 @@ void gossip_destroy (struct gossip **gossip)
 /* Each node begins somewhere else in its periods: a cluster that starts together does not tick together. */
 static void start_schedules (struct gossip *gossip)
 {
+    maitre_assert (!gossip->started);
     const struct gossip_config *config = &gossip->config;
     gossip->started = true;
     gossip->probe_at_ms = gossip->now_ms + gossip_random_below (gossip, config->probe_interval_ms);
@@ -104,6 +113,8 @@ static void start_schedules (struct gossip *gossip)
     gossip->join_at_ms = gossip->now_ms + config->join_retry_ms;
     gossip->spread_at_ms = gossip->now_ms;
     gossip->self->member.state_since_ms = gossip->now_ms;
+    maitre_assert (gossip->probe_at_ms - gossip->now_ms < config->probe_interval_ms);
+    maitre_assert (gossip->join_at_ms > gossip->now_ms);
 }
 
 /* This node stood still (paused, starved): what it did not hear meanwhile proves nothing against anybody (S5). Moves
@@ -114,6 +125,7 @@ static void forgive_stall (struct gossip *gossip, struct gossip_effects *effects
     if (gossip->now_ms <= gossip->expected_ms + gossip->config.probe_interval_ms || blames)
         return;
     uint64_t lost_ms = gossip->now_ms - gossip->expected_ms;
+    maitre_assert (lost_ms > gossip->config.probe_interval_ms);
     for (size_t i = 0; i < GOSSIP_PROBES_MAX; i++) {
         gossip->probes[i].indirect_at_ms += lost_ms;
         gossip->probes[i].deadline_ms += lost_ms;
@@ -134,12 +146,14 @@ static void advance_clock (struct gossip *gossip, const struct gossip_event *eve
     if (event->now_ms > gossip->now_ms)
         gossip->now_ms = event->now_ms;
     gossip->wall_ms = event->wall_ms;
+    maitre_assert (gossip->now_ms >= event->now_ms);
     if (!gossip->started)
         start_schedules (gossip);
     else
         forgive_stall (gossip, effects);
     gossip->self->member.heard_ms = gossip->now_ms;
     gossip->self->member.wall_offset_ms = gossip_wall_offset (gossip->wall_ms, gossip->now_ms);
+    maitre_assert (gossip->started);
 }
 
 /* Cheap checks of what the decoder's bounds do not say. */
@@ -169,9 +183,11 @@ static bool message_acceptable (
 
 static void merge_message (struct gossip *gossip, const struct gossip_message *message, struct gossip_effects *effects)
 {
+    maitre_assert (!id_equal (&message->self.uuid, &gossip->config.uuid));
     const struct id *sender = &message->self.uuid;
     gossip_merge (gossip, effects, &message->self, GOSSIP_FROM_SELF, sender);
     struct gossip_slot *slot = gossip_members_find (gossip, sender);
+    maitre_assert (slot != gossip->self);
     if (slot != NULL) {
         slot->member.heard_ms = gossip->now_ms;
         slot->member.wall_offset_ms = gossip_wall_offset (message->wall_ms, gossip->now_ms);
@@ -189,6 +205,7 @@ static void receive (struct gossip *gossip, const struct gossip_message *message
     if (!message_acceptable (gossip, message, effects))
         return;
     merge_message (gossip, message, effects);
+    maitre_assert (id_equal (&message->cluster, &gossip->config.cluster));
     switch (message->kind) {
     case GOSSIP_KIND_PING:
     case GOSSIP_KIND_ACK:
@@ -234,6 +251,8 @@ static void leave (struct gossip *gossip, struct gossip_effects *effects)
     const struct gossip_outgoing outgoing = {.kind = GOSSIP_KIND_UPDATE};
     for (size_t i = 0; i < count; i++)
         gossip_send_member (gossip, effects, friends[i], &outgoing);
+    maitre_assert (gossip->self->member.state == GOSSIP_LEFT);
+    maitre_assert (count <= GOSSIP_GOODBYES_MAX);
 }
 
 bool gossip_left (const struct gossip *gossip)
@@ -250,6 +269,8 @@ static void forget (struct gossip *gossip, const struct id *uuid)
     gossip_members_remove (gossip, slot);
     gossip->forgotten[gossip->forgotten_next] = *uuid;
     gossip->forgotten_next = (gossip->forgotten_next + 1) % GOSSIP_FORGOTTEN_MAX;
+    maitre_assert (gossip_members_find (gossip, uuid) == NULL);
+    maitre_assert (gossip->forgotten_next < GOSSIP_FORGOTTEN_MAX);
 }
 
 static uint64_t earlier (uint64_t a_ms, uint64_t b_ms)
@@ -283,6 +304,7 @@ static uint64_t next_tick_ms (const struct gossip *gossip)
 void gossip_step (struct gossip *gossip, const struct gossip_event *event, struct gossip_effects *effects)
 {
     gossip_effects_reset (effects);
+    maitre_assert (effects->output.sends_count == 0);
     advance_clock (gossip, event, effects);
     switch (event->type) {
     case GOSSIP_TICK:
@@ -308,5 +330,7 @@ void gossip_step (struct gossip *gossip, const struct gossip_event *event, struc
     }
     effects->output.next_tick_ms = next_tick_ms (gossip);
     gossip->expected_ms = effects->output.next_tick_ms;
+    maitre_assert (effects->output.sends_count <= GOSSIP_SENDS_MAX);
+    maitre_assert (!effects->output.persist || effects->output.persist_incarnation == gossip->self->member.incarnation);
     maitre_assert (effects->output.next_tick_ms > gossip->now_ms);
 }

@@ -36,6 +36,7 @@ void gossip_effects_reset (struct gossip_effects *effects)
     effects->table = NULL;
     effects->table_count = 0;
     arena_init (&effects->arena, effects->memory, sizeof effects->memory);
+    maitre_assert (effects->arena.used == 0);
 }
 
 void gossip_effects_count (struct gossip_effects *effects, enum gossip_count count)
@@ -64,6 +65,7 @@ static struct gossip_record *table_records (const struct gossip *gossip, struct 
         if (gossip->sorted[i] != gossip->self)
             gossip_record_of (gossip->sorted[i], &effects->table[effects->table_count++]);
     maitre_assert (effects->table_count <= GOSSIP_RECORDS_MAX);
+    maitre_assert (effects->table_count == gossip->count - 1);
     return effects->table;
 }
 
@@ -77,6 +79,7 @@ static void attach_records (
     }
     struct gossip_record records[GOSSIP_PIGGYBACK_MAX];
     size_t count = gossip_broadcast_take (gossip, to, records, GOSSIP_PIGGYBACK_MAX);
+    maitre_assert (count <= GOSSIP_PIGGYBACK_MAX);
     message->records = arena_copy (&effects->arena, records, count * sizeof records[0]);
     message->records_count = message->records == NULL ? 0 : count;
 }
@@ -86,6 +89,7 @@ static void attach_hints (struct gossip *gossip, struct gossip_effects *effects,
     struct leader_hint hints[GOSSIP_HINTS_MAX];
     bool all = message->kind == GOSSIP_KIND_PUSH || message->kind == GOSSIP_KIND_PULL;
     size_t count = gossip_hints_take (gossip, all, hints, GOSSIP_HINTS_MAX);
+    maitre_assert (count <= GOSSIP_HINTS_MAX);
     message->hints = arena_copy (&effects->arena, hints, count * sizeof hints[0]);
     message->hints_count = message->hints == NULL ? 0 : count;
 }
@@ -94,6 +98,9 @@ static void attach_hints (struct gossip *gossip, struct gossip_effects *effects,
 static struct gossip_message *begin_message (
     struct gossip *gossip, struct gossip_effects *effects, const struct gossip_slot *to, uint64_t kind)
 {
+    maitre_assert (kind >= GOSSIP_KIND_PING);
+    maitre_assert (kind <= GOSSIP_KIND_PULL);
+    maitre_assert (effects->output.sends_count <= GOSSIP_SENDS_MAX);
     if (effects->output.sends_count == GOSSIP_SENDS_MAX) {
         gossip_effects_count (effects, GOSSIP_COUNT_SEND_DROPPED);
         return NULL;
@@ -108,11 +115,15 @@ static struct gossip_message *begin_message (
     gossip_record_of (gossip->self, &message->self);
     attach_records (gossip, effects, to, message);
     attach_hints (gossip, effects, message);
+    maitre_assert (message->records_count <= GOSSIP_RECORDS_MAX);
+    maitre_assert (id_equal (&message->self.uuid, &gossip->config.uuid));
     return message;
 }
 
 static void finish_message (struct gossip_effects *effects, const struct id *to, struct bytes endpoint)
 {
+    maitre_assert (endpoint.len >= 1);
+    maitre_assert (endpoint.len <= GOSSIP_ENDPOINT_BYTES_MAX);
     size_t at = effects->output.sends_count++;
     maitre_assert (at < GOSSIP_SENDS_MAX);
     effects->sends[at] = (struct gossip_send){.to = *to, .endpoint = endpoint, .message = &effects->messages[at]};
@@ -125,6 +136,7 @@ void gossip_send_member (struct gossip *gossip, struct gossip_effects *effects, 
     struct gossip_message *message = begin_message (gossip, effects, to, outgoing->kind);
     if (message == NULL)
         return;
+    maitre_assert (!message->has_to);
     message->sequence = outgoing->sequence;
     message->has_to = true;
     message->to = to->member.uuid;

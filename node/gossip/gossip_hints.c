@@ -9,6 +9,7 @@ static void set_pending (struct gossip *gossip, struct gossip_hint *hint, bool p
     gossip->hints_pending -= (uint32_t) hint->pending;
     hint->pending = pending;
     hint->transmits = 0;
+    maitre_assert (gossip->hints_pending <= GOSSIP_SHARDS_MAX);
 }
 
 /* True when that was news. */
@@ -20,6 +21,8 @@ static bool learn (struct gossip *gossip, uint32_t shard, uint32_t node, uint64_
     struct gossip_hint *hint = &gossip->hints[shard];
     if (term <= hint->term && !(PLANTED (S6_OLD_HINT_WINS) && term != hint->term))
         return false;
+    maitre_assert (node >= 1);
+    maitre_assert (term >= 1);
     hint->term = term;
     hint->node = node;
     set_pending (gossip, hint, gossip->count > 1);
@@ -34,6 +37,7 @@ void gossip_hints_merge (struct gossip *gossip, struct gossip_effects *effects, 
     }
     if (!learn (gossip, (uint32_t) hint->shard, (uint32_t) hint->node, hint->term))
         return;
+    maitre_assert (gossip->hints[hint->shard].term == hint->term);
     const struct gossip_notice notice = {
         .type = GOSSIP_NOTICE_HINT,
         .shard = (uint32_t) hint->shard,
@@ -59,6 +63,8 @@ uint32_t gossip_hint_node (const struct gossip *gossip, uint32_t shard, uint64_t
 
 static struct leader_hint wire_hint (const struct gossip *gossip, uint32_t shard)
 {
+    maitre_assert (shard < GOSSIP_SHARDS_MAX);
+    maitre_assert (gossip->hints[shard].term > 0);
     return (struct leader_hint){.shard = shard, .term = gossip->hints[shard].term, .node = gossip->hints[shard].node};
 }
 
@@ -70,6 +76,7 @@ static uint32_t next_of (const struct gossip *gossip, uint32_t shard)
 /* The pending ones, from where the last message stopped. */
 static size_t take_pending (struct gossip *gossip, struct leader_hint *hints, size_t max)
 {
+    maitre_assert (max <= GOSSIP_HINTS_MAX);
     size_t taken = 0;
     uint32_t limit = gossip_broadcast_limit (gossip);
     for (uint32_t i = 0; i < gossip->hints_count && taken < max && gossip->hints_pending > 0; i++) {
@@ -78,11 +85,14 @@ static size_t take_pending (struct gossip *gossip, struct leader_hint *hints, si
         struct gossip_hint *hint = &gossip->hints[shard];
         if (!hint->pending)
             continue;
+        maitre_assert (shard < GOSSIP_SHARDS_MAX);
         hints[taken++] = wire_hint (gossip, shard);
         hint->transmits++;
         if (hint->transmits >= limit)
             set_pending (gossip, hint, false);
     }
+    maitre_assert (taken <= max);
+    maitre_assert (gossip->hints_pending_next < GOSSIP_SHARDS_MAX);
     return taken;
 }
 
@@ -98,6 +108,8 @@ size_t gossip_hints_take (struct gossip *gossip, bool all, struct leader_hint *h
         if (gossip->hints[shard].term != 0)
             hints[taken++] = wire_hint (gossip, shard);
     }
+    maitre_assert (taken <= max);
+    maitre_assert (gossip->hints_push_next < GOSSIP_SHARDS_MAX);
     return taken;
 }
 
@@ -107,6 +119,7 @@ void gossip_epoch_merge (struct gossip *gossip, struct gossip_effects *effects, 
         return;
     gossip->ring_epoch = epoch;
     gossip_broadcast_queue (gossip, gossip->self); /* every message carries the epoch: make sure that some go out */
+    maitre_assert (gossip->ring_epoch == epoch);
     const struct gossip_notice notice = {.type = GOSSIP_NOTICE_EPOCH, .epoch = epoch};
     gossip_effects_notice (effects, &notice);
 }

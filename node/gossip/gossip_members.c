@@ -11,6 +11,7 @@ static size_t lower_bound (const struct gossip *gossip, const struct id *uuid)
         else
             high = middle;
     }
+    maitre_assert (low <= gossip->count);
     return low;
 }
 
@@ -30,6 +31,7 @@ size_t gossip_members_live (const struct gossip *gossip)
     size_t live = 0;
     for (size_t i = 0; i < gossip->count; i++)
         live += gossip_slot_live (gossip->sorted[i]);
+    maitre_assert (live <= gossip->count);
     return live;
 }
 
@@ -45,11 +47,13 @@ static struct gossip_slot *find_evictable (const struct gossip *gossip)
             (slot->member.state == best->member.state && slot->member.state_since_ms < best->member.state_since_ms))
             best = slot;
     }
+    maitre_assert (best == NULL || !gossip_slot_live (best));
     return best;
 }
 
 struct gossip_slot *gossip_members_add (struct gossip *gossip, const struct id *uuid, bool may_evict)
 {
+    maitre_assert (!id_is_zero (uuid));
     maitre_assert (gossip_members_find (gossip, uuid) == NULL);
     if (gossip->count == GOSSIP_MEMBERS_MAX) {
         struct gossip_slot *evictable = may_evict && !PLANTED (S4_TABLE_STAYS_FULL) ? find_evictable (gossip) : NULL;
@@ -66,14 +70,18 @@ struct gossip_slot *gossip_members_add (struct gossip *gossip, const struct id *
     slot->member.uuid = *uuid;
     gossip->slots_used[place] = true;
     size_t at = lower_bound (gossip, uuid);
+    maitre_assert (at <= gossip->count);
     memmove (&gossip->sorted[at + 1], &gossip->sorted[at], (gossip->count - at) * sizeof gossip->sorted[0]);
     gossip->sorted[at] = slot;
     /* A random place in the round (SWIM 4.3): the time until its first probe is bounded and not predictable. */
     size_t turn = (size_t) gossip_random_below (gossip, gossip->count + 1);
+    maitre_assert (turn <= gossip->count);
     memmove (&gossip->order[turn + 1], &gossip->order[turn], (gossip->count - turn) * sizeof gossip->order[0]);
     gossip->order[turn] = slot;
     gossip->order_next += turn < gossip->order_next;
     gossip->count++;
+    maitre_assert (gossip->count <= GOSSIP_MEMBERS_MAX);
+    maitre_assert (gossip->order_next <= gossip->count);
     return slot;
 }
 
@@ -87,10 +95,13 @@ void gossip_members_remove (struct gossip *gossip, struct gossip_slot *slot)
         turn++;
     maitre_assert (turn < gossip->count);
     gossip->count--;
+    maitre_assert (gossip->count >= 1);
     memmove (&gossip->sorted[at], &gossip->sorted[at + 1], (gossip->count - at) * sizeof gossip->sorted[0]);
     memmove (&gossip->order[turn], &gossip->order[turn + 1], (gossip->count - turn) * sizeof gossip->order[0]);
     gossip->order_next -= turn < gossip->order_next;
     gossip->slots_used[slot - gossip->slots] = false;
+    maitre_assert (gossip->order_next <= gossip->count);
+    maitre_assert (slot >= gossip->slots);
 }
 
 bool gossip_members_is_forgotten (const struct gossip *gossip, const struct id *uuid)
@@ -118,15 +129,19 @@ size_t gossip_members_pick (
             picked[found++] = slot;
             continue;
         }
+        maitre_assert (seen > max);
         uint64_t place = gossip_random_below (gossip, seen);
         if (place < max)
             picked[place] = slot;
     }
+    maitre_assert (found <= max);
+    maitre_assert (found <= gossip->count);
     return found;
 }
 
 static void shuffle_order (struct gossip *gossip)
 {
+    maitre_assert (gossip->count >= 1);
     for (size_t i = gossip->count; i > 1; i--) {
         size_t j = (size_t) gossip_random_below (gossip, i);
         struct gossip_slot *slot = gossip->order[i - 1];
@@ -147,6 +162,7 @@ struct gossip_slot *gossip_members_next_probe (struct gossip *gossip)
         }
         shuffle_order (gossip);
     }
+    maitre_assert (gossip->order_next == 0);
     return NULL;
 }
 
@@ -180,6 +196,7 @@ const struct gossip_member *gossip_member_by_node (const struct gossip *gossip, 
                 member->state_since_ms > best->state_since_ms))
             best = member;
     }
+    maitre_assert (best == NULL || best->node == node);
     return best;
 }
 

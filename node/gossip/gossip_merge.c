@@ -34,6 +34,8 @@ static void copy_endpoint (char *to, struct bytes from)
 
 void gossip_member_adopt (struct gossip_member *member, const struct gossip_record *record)
 {
+    maitre_assert (record->incarnation <= GOSSIP_INCARNATION_MAX);
+    maitre_assert (record->node >= 1);
     maitre_assert (record->incarnation > member->incarnation);
     member->incarnation = record->incarnation;
     member->node = (uint32_t) record->node;
@@ -46,11 +48,14 @@ void gossip_member_adopt (struct gossip_member *member, const struct gossip_reco
 void gossip_set_state (
     struct gossip *gossip, struct gossip_effects *effects, struct gossip_slot *slot, enum gossip_state state)
 {
+    maitre_assert (state >= GOSSIP_ALIVE);
+    maitre_assert (state <= GOSSIP_LEFT);
     maitre_assert (slot != gossip->self || state == GOSSIP_ALIVE || state == GOSSIP_LEFT);
     uint32_t before = slot->member.state;
     if (state != GOSSIP_SUSPECT)
         slot->suspicion.active = false;
     maitre_assert (state != GOSSIP_SUSPECT || slot->suspicion.active);
+    maitre_assert (gossip->now_ms >= slot->member.state_since_ms);
     slot->member.state = state;
     slot->member.state_since_ms = gossip->now_ms;
     gossip_broadcast_queue (gossip, slot);
@@ -78,6 +83,8 @@ void gossip_accuse (
         slot->accuser = *accuser;
         gossip_broadcast_queue (gossip, slot);
     }
+    maitre_assert (slot->suspicion.active);
+    maitre_assert (slot->member.state == GOSSIP_SUSPECT);
 }
 
 /* Somebody says something about this node. */
@@ -103,6 +110,7 @@ static void hear_about_self (struct gossip *gossip, struct gossip_effects *effec
 
 static struct id accuser_of (const struct gossip *gossip, const struct gossip_record *record, const struct id *sender)
 {
+    maitre_assert (!id_is_zero (sender));
     /* An accuser that nobody knows would let one sender count as many (S4). */
     if (!record->has_accuser || id_equal (&record->accuser, &record->uuid) ||
         gossip_members_find (gossip, &record->accuser) == NULL)
@@ -113,6 +121,7 @@ static struct id accuser_of (const struct gossip *gossip, const struct gossip_re
 static void hear_of_new (
     struct gossip *gossip, struct gossip_effects *effects, const struct gossip_record *record, const struct id *sender)
 {
+    maitre_assert (gossip_members_find (gossip, &record->uuid) == NULL);
     bool gone = record->state == GOSSIP_DEAD || record->state == GOSSIP_LEFT;
     if (gone && gossip_members_is_forgotten (gossip, &record->uuid))
         return;
@@ -122,6 +131,7 @@ static void hear_of_new (
         return;
     }
     gossip_member_adopt (&slot->member, record);
+    maitre_assert (slot->member.incarnation == record->incarnation);
     if (record->state == GOSSIP_SUSPECT) {
         struct id accuser = accuser_of (gossip, record, sender);
         gossip_accuse (gossip, effects, slot, &accuser);
@@ -153,6 +163,7 @@ void gossip_merge (struct gossip *gossip, struct gossip_effects *effects, const 
     }
     if (record->incarnation < slot->member.incarnation)
         return;
+    maitre_assert (slot != gossip->self);
     bool newer = record->incarnation > slot->member.incarnation;
     enum gossip_state state = (enum gossip_state) record->state;
     /* A table may hold the opinion of the other half of a healed partition: a chance to refute before it counts (S2). */

@@ -1,6 +1,8 @@
 /* Failure detection (SWIM, section 3.1): one member a period, directly, then through k others. */
 #include "node/gossip/gossip_internal.h"
 
+_Static_assert(GOSSIP_INDIRECT_MAX <= GOSSIP_SENDS_MAX, "asking the others fits one step");
+
 static struct gossip_probe *find_probe (struct gossip *gossip, const struct id *target)
 {
     for (size_t i = 0; i < GOSSIP_PROBES_MAX; i++)
@@ -30,6 +32,7 @@ static struct gossip_probe *begin_probe (
     if (place == GOSSIP_PROBES_MAX)
         return NULL;
     struct gossip_probe *probe = &gossip->probes[place];
+    maitre_assert (!probe->active);
     *probe = (struct gossip_probe){
         .active = true,
         .target = slot->member.uuid,
@@ -37,6 +40,7 @@ static struct gossip_probe *begin_probe (
         .indirect_at_ms = gossip->now_ms + gossip_awareness_scale (gossip, gossip->config.probe_timeout_ms),
         .deadline_ms = gossip->now_ms + gossip_awareness_scale (gossip, gossip->config.probe_interval_ms),
     };
+    maitre_assert (probe->indirect_at_ms <= probe->deadline_ms);
     const struct gossip_outgoing outgoing = {.kind = GOSSIP_KIND_PING, .sequence = probe->sequence};
     gossip_send_member (gossip, effects, slot, &outgoing);
     return probe;
@@ -44,9 +48,12 @@ static struct gossip_probe *begin_probe (
 
 static void ask_others (struct gossip *gossip, struct gossip_effects *effects, struct gossip_probe *probe)
 {
-    maitre_assert (probe->active && !probe->indirect_sent);
+    maitre_assert (probe->active);
+    maitre_assert (!probe->indirect_sent);
+    maitre_assert (!probe->revival);
     struct gossip_slot *helpers[GOSSIP_INDIRECT_MAX];
     size_t count = gossip_members_pick (gossip, &probe->target, true, helpers, gossip->config.indirect_count);
+    maitre_assert (count <= gossip->config.indirect_count);
     const struct gossip_outgoing outgoing = {
         .kind = GOSSIP_KIND_PING_REQUEST, .sequence = probe->sequence, .target = &probe->target};
     for (size_t i = 0; i < count; i++)
@@ -58,6 +65,7 @@ static void ask_others (struct gossip *gossip, struct gossip_effects *effects, s
 static void fail_probe (struct gossip *gossip, struct gossip_effects *effects, struct gossip_probe *probe)
 {
     maitre_assert (probe->active);
+    maitre_assert (probe->nacks <= probe->nacks_expected);
     probe->active = false;
     struct gossip_slot *slot = gossip_members_find (gossip, &probe->target);
     if (probe->revival || slot == NULL || !gossip_slot_live (slot))
@@ -68,6 +76,7 @@ static void fail_probe (struct gossip *gossip, struct gossip_effects *effects, s
         gossip_awareness_apply (gossip, (int) (probe->nacks_expected - probe->nacks));
     else
         gossip_awareness_apply (gossip, 1);
+    maitre_assert (slot != gossip->self);
     gossip_accuse (gossip, effects, slot, &gossip->self->member.uuid);
 }
 
@@ -90,6 +99,7 @@ void gossip_probe_tick (struct gossip *gossip, struct gossip_effects *effects)
     if (gossip->now_ms < gossip->probe_at_ms)
         return;
     gossip->probe_at_ms = gossip->now_ms + gossip_awareness_scale (gossip, gossip->config.probe_interval_ms);
+    maitre_assert (gossip->probe_at_ms > gossip->now_ms);
     struct gossip_slot *slot = gossip_members_next_probe (gossip);
     if (slot != NULL)
         (void) begin_probe (gossip, effects, slot);
@@ -112,10 +122,13 @@ void gossip_probe_link_down (struct gossip *gossip, struct gossip_effects *effec
         probe->deadline_ms = soon_ms;
     if (probe->indirect_at_ms > probe->deadline_ms)
         probe->indirect_at_ms = probe->deadline_ms; /* the others were asked */
+    maitre_assert (probe->indirect_at_ms <= probe->deadline_ms);
+    maitre_assert (probe->deadline_ms <= soon_ms);
 }
 
 void gossip_probe_revive (struct gossip *gossip, struct gossip_effects *effects, struct gossip_slot *slot)
 {
+    maitre_assert (slot != gossip->self);
     maitre_assert (slot->member.state == GOSSIP_DEAD);
     struct gossip_probe *probe = begin_probe (gossip, effects, slot);
     if (probe != NULL)
@@ -130,6 +143,7 @@ static void receive_ack (struct gossip *gossip, struct gossip_effects *effects, 
         gossip_relay_ack (gossip, effects, message);
         return;
     }
+    maitre_assert (probe->sequence <= gossip->sequence);
     probe->active = false;
     gossip_awareness_apply (gossip, -1);
     if (!probe->revival)

@@ -1,8 +1,11 @@
 /* Whole tables between two members: joining, a slow repair of whatever rumours missed, and looking for the lost (S2). */
 #include "node/gossip/gossip_internal.h"
 
+_Static_assert(GOSSIP_SEEDS_MAX <= GOSSIP_SENDS_MAX, "a word to each seed fits one step");
+
 static bool seed_usable (const struct gossip *gossip, struct bytes endpoint)
 {
+    maitre_assert (gossip->seeds_count <= GOSSIP_SEEDS_MAX);
     if (endpoint.len < 1 || endpoint.len > GOSSIP_ENDPOINT_BYTES_MAX)
         return false;
     if (bytes_equal (endpoint, bytes_text (gossip->self->member.gossip_endpoint)))
@@ -16,6 +19,7 @@ static bool seed_usable (const struct gossip *gossip, struct bytes endpoint)
 /* True when no live member is known to be there. */
 static bool seed_silent (const struct gossip *gossip, const struct gossip_seed *seed)
 {
+    maitre_assert (seed->len >= 1);
     struct bytes endpoint = bytes_of (seed->text, seed->len);
     for (size_t i = 0; i < gossip->count; i++)
         if (gossip_slot_live (gossip->sorted[i]) &&
@@ -26,10 +30,12 @@ static bool seed_silent (const struct gossip *gossip, const struct gossip_seed *
 
 static void contact_seeds (struct gossip *gossip, struct gossip_effects *effects)
 {
+    maitre_assert (gossip->seeds_count <= GOSSIP_SEEDS_MAX);
     for (size_t i = 0; i < gossip->seeds_count; i++)
         if (seed_silent (gossip, &gossip->seeds[i]))
             gossip_send_seed (gossip, effects, &gossip->seeds[i]);
     gossip->join_at_ms = gossip->now_ms + gossip->config.join_retry_ms;
+    maitre_assert (gossip->join_at_ms > gossip->now_ms);
 }
 
 void gossip_pushpull_join (
@@ -39,6 +45,8 @@ void gossip_pushpull_join (
         if (!seed_usable (gossip, seeds[i]))
             continue;
         struct gossip_seed *seed = &gossip->seeds[gossip->seeds_count++];
+        maitre_assert (gossip->seeds_count <= GOSSIP_SEEDS_MAX);
+        maitre_assert (seeds[i].len <= sizeof seed->text);
         seed->len = (uint32_t) seeds[i].len;
         memcpy (seed->text, seeds[i].data, seeds[i].len);
     }
@@ -51,6 +59,7 @@ static void push_to_somebody (struct gossip *gossip, struct gossip_effects *effe
     /* Three quarters to five quarters: the members' exchanges do not fall into step. */
     gossip->pushpull_at_ms =
         gossip->now_ms + interval_ms * UINT64_C (3) / 4 + gossip_random_below (gossip, interval_ms / 2 + 1);
+    maitre_assert (gossip->pushpull_at_ms > gossip->now_ms);
     struct gossip_slot *partner;
     const struct gossip_outgoing outgoing = {.kind = GOSSIP_KIND_PUSH};
     if (gossip_members_pick (gossip, NULL, false, &partner, 1) == 1)
@@ -71,6 +80,8 @@ static void look_for_lost (struct gossip *gossip, struct gossip_effects *effects
     for (size_t i = 0; i < gossip->seeds_count; i++)
         if (seed_silent (gossip, &gossip->seeds[i]) && gossip_random_below (gossip, ++seen) == 0)
             silent = &gossip->seeds[i];
+    maitre_assert (dead == NULL || dead != gossip->self);
+    maitre_assert (seen <= gossip->count + gossip->seeds_count);
     if (silent != NULL)
         gossip_send_seed (gossip, effects, silent);
     else if (dead != NULL)
@@ -79,6 +90,7 @@ static void look_for_lost (struct gossip *gossip, struct gossip_effects *effects
 
 void gossip_pushpull_tick (struct gossip *gossip, struct gossip_effects *effects)
 {
+    maitre_assert (!gossip->leaving);
     if (gossip->now_ms >= gossip->pushpull_at_ms)
         push_to_somebody (gossip, effects);
     if (gossip->now_ms >= gossip->dead_probe_at_ms && !PLANTED (S2_DEAD_FORGOTTEN))

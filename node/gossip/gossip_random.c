@@ -21,6 +21,7 @@ uint32_t gossip_log2_q16 (uint32_t x)
     maitre_assert (x > 0);
     uint32_t whole = 31 - (uint32_t) __builtin_clz (x);
     uint64_t mantissa = (uint64_t) x << (31 - whole); /* 1.0 is bit 31 */
+    maitre_assert (mantissa >> 31 == 1);
     uint32_t result = whole << 16;
     for (int bit = 15; bit >= 0; bit--) {
         mantissa = mantissa * mantissa >> 31;
@@ -29,5 +30,6 @@ uint32_t gossip_log2_q16 (uint32_t x)
             result |= UINT32_C (1) << bit;
         }
     }
+    maitre_assert (result >> 16 == whole);
     return result;
 }

@@ -1,9 +1,12 @@
 /* Pings on behalf of others (SWIM, section 3.1), with Lifeguard's nack: "I hear you well, it is the target". */
 #include "node/gossip/gossip_internal.h"
 
+_Static_assert(GOSSIP_RELAYS_MAX <= GOSSIP_SENDS_MAX, "each relay may answer in one step");
+
 static void answer (struct gossip *gossip, struct gossip_effects *effects, const struct id *origin, uint64_t kind,
     uint64_t sequence, const struct id *target)
 {
+    maitre_assert (!id_is_zero (origin));
     maitre_assert (kind == GOSSIP_KIND_ACK || kind == GOSSIP_KIND_NACK);
     const struct gossip_slot *slot = gossip_members_find (gossip, origin);
     const struct gossip_outgoing outgoing = {.kind = kind, .sequence = sequence, .target = target};
@@ -46,6 +49,9 @@ void gossip_relay_request (struct gossip *gossip, struct gossip_effects *effects
         .nack_at_ms = gossip->now_ms + (uint64_t) gossip->config.probe_timeout_ms * 4 / 5,
         .deadline_ms = gossip->now_ms + gossip->config.probe_interval_ms,
     };
+    maitre_assert (relay->nack_at_ms < relay->deadline_ms);
+    maitre_assert (target != gossip->self);
+    maitre_assert (!id_equal (&relay->origin, &relay->target));
     const struct gossip_outgoing outgoing = {.kind = GOSSIP_KIND_PING, .sequence = relay->sequence};
     gossip_send_member (gossip, effects, target, &outgoing);
 }
@@ -56,6 +62,8 @@ bool gossip_relay_ack (struct gossip *gossip, struct gossip_effects *effects, co
         struct gossip_relay *relay = &gossip->relays[i];
         if (!relay->active || relay->sequence != message->sequence || !id_equal (&relay->target, &message->self.uuid))
             continue;
+        maitre_assert (relay->sequence <= gossip->sequence);
+        maitre_assert (!id_equal (&relay->origin, &relay->target));
         relay->active = false;
         answer (gossip, effects, &relay->origin, GOSSIP_KIND_ACK, relay->origin_sequence, &relay->target);
         return true;
@@ -69,6 +77,7 @@ void gossip_relay_tick (struct gossip *gossip, struct gossip_effects *effects)
         struct gossip_relay *relay = &gossip->relays[i];
         if (!relay->active)
             continue;
+        maitre_assert (relay->nack_at_ms <= relay->deadline_ms);
         if (!relay->nack_sent && gossip->now_ms >= relay->nack_at_ms) {
             relay->nack_sent = true;
             answer (gossip, effects, &relay->origin, GOSSIP_KIND_NACK, relay->origin_sequence, &relay->target);

@@ -26,6 +26,7 @@ size_t gossip_wall_offsets (
     for (size_t i = 0; i < gossip->count && count < offsets_max; i++)
         if (estimate_fresh (gossip, gossip->sorted[i], now_ms, age_ms_max))
             offsets[count++] = gossip->sorted[i]->member.wall_offset_ms;
+    maitre_assert (count <= offsets_max);
     return count;
 }
 
@@ -41,6 +42,7 @@ uint64_t gossip_wall_median_ms (const struct gossip *gossip, uint64_t now_ms, ui
             offsets[j] = offsets[j - 1];
         offsets[j] = offset;
     }
+    maitre_assert (offsets[0] <= offsets[count - 1]);
     int64_t median_ms = offsets[(count - 1) / 2];
     /* Offsets are kept within +-2^48, monotonic clocks start at boot: no overflow. */
     if (median_ms < 0 && (uint64_t) -median_ms > now_ms)
@@ -50,6 +52,7 @@ uint64_t gossip_wall_median_ms (const struct gossip *gossip, uint64_t now_ms, ui
 
 uint64_t gossip_wall_agreed_ms (const struct gossip *gossip, uint64_t now_ms, uint64_t age_ms_max, uint32_t nodes)
 {
+    maitre_assert (nodes >= 1);
     int64_t offsets[GOSSIP_MEMBERS_MAX];
     size_t count = gossip_wall_offsets (gossip, now_ms, age_ms_max, offsets, GOSSIP_MEMBERS_MAX);
     return 2 * count > nodes ? gossip_wall_median_ms (gossip, now_ms, age_ms_max) : 0;
