@@ -4,6 +4,10 @@
 
 #include "schemas/runtime/assert.h"
 
+_Static_assert(PLACEMENT_PHASE_WAITING < PLACEMENT_PHASE_DONE, "phases grow");
+_Static_assert(PLACEMENT_PHASE_NONE < PLACEMENT_PHASE_WAITING, "what does not move has no phase");
+_Static_assert(PLACEMENT_PHASE_DONE <= UINT8_MAX, "a phase is a byte of the record");
+
 struct placement placement_none (void)
 {
     return (struct placement){.epoch = PLACEMENT_EPOCH_FIRST, .next_replica = 1};
@@ -46,6 +50,7 @@ void placement_check (const struct placement *record, uint32_t shard_count)
     maitre_assert (placement_valid (record, shard_count));
     for (size_t i = 0; i < record->nodes_count; i++) {
         const struct placed_node *row = &record->nodes[i];
+        maitre_assert (row->retired_count <= PLACEMENT_RETIRED_MAX);
         maitre_assert (row->has_folder || (record->has_running && record->running.node == row->node));
         for (size_t j = 0; j < row->retired_count; j++)
             maitre_assert (!row->has_folder || !id_equal (&row->retired[j], &row->folder)); /* invariant 2 */
@@ -75,6 +80,7 @@ uint64_t placement_replica (const struct placement *record, uint64_t node, uint3
 
 static bool is_retired (const struct placed_node *row, const struct id *folder)
 {
+    maitre_assert (row->retired_count <= PLACEMENT_RETIRED_MAX);
     for (size_t i = 0; i < row->retired_count; i++) {
         if (id_equal (&row->retired[i], folder))
             return true;
@@ -116,6 +122,7 @@ void placement_count (const struct placement *record, uint32_t *moves, uint32_t 
         *done += record->running.phases.data[i] == PLACEMENT_PHASE_DONE;
     }
     maitre_assert (*done <= *moves);
+    maitre_assert (*moves <= record->running.phases.len || !record->has_running);
 }
 
 /* ---- changes */
@@ -132,6 +139,8 @@ static struct placed_node *find (struct placement *record, uint64_t node)
 /* A row for the node, in order. The array is copied: the old one is as large as it was decoded. */
 static struct placed_node *make (struct placement *record, uint64_t node, struct arena *arena)
 {
+    maitre_assert (placement_node (record, node) == NULL);
+    maitre_assert (record->nodes_count <= PLACEMENT_NODES_COUNT_MAX);
     if (record->nodes_count == PLACEMENT_NODES_COUNT_MAX)
         return NULL;
     struct placed_node *nodes = arena_alloc (arena, (record->nodes_count + 1) * sizeof *nodes);
@@ -147,12 +156,15 @@ static struct placed_node *make (struct placement *record, uint64_t node, struct
     nodes[at] = (struct placed_node){.node = node};
     record->nodes = nodes;
     record->nodes_count++;
+    maitre_assert (at == 0 || nodes[at - 1].node < node);
+    maitre_assert (at + 1 == record->nodes_count || nodes[at + 1].node > node);
     return &nodes[at];
 }
 
 /* The oldest one makes room: it is refused by name only while a new folder is awaited, and its replica ids for ever. */
 static bool retire (struct placed_node *row, const struct id *folder, struct arena *arena)
 {
+    maitre_assert (!id_is_zero (folder));
     if (is_retired (row, folder))
         return true;
     struct id *retired = arena_alloc (arena, PLACEMENT_RETIRED_MAX * sizeof *retired);
@@ -163,6 +175,7 @@ static bool retire (struct placed_node *row, const struct id *folder, struct are
     if (keep > 0)
         memcpy (retired, row->retired + drop, keep * sizeof *retired);
     retired[keep] = *folder;
+    maitre_assert (keep < PLACEMENT_RETIRED_MAX);
     row->retired = retired;
     row->retired_count = keep + 1;
     return true;
@@ -171,6 +184,7 @@ static bool retire (struct placed_node *row, const struct id *folder, struct are
 /* It is over when every move is done and the number has a folder again. */
 static void finish (struct placement *record)
 {
+    maitre_assert (record->has_running);
     uint32_t moves, done;
     placement_count (record, &moves, &done);
     const struct placed_node *row = placement_node (record, record->running.node);
@@ -184,6 +198,8 @@ static void finish (struct placement *record)
 static bool run (
     struct placement *record, const struct placed_node *row, struct bytes hosted, uint64_t time_ms, struct arena *arena)
 {
+    maitre_assert (hosted.len >= 2);
+    maitre_assert (!row->has_folder);
     uint8_t *phases = arena_alloc (arena, hosted.len);
     if (phases == NULL)
         return false;
@@ -210,6 +226,7 @@ enum status placement_begin (struct placement *record, const struct replace_node
     uint64_t first = record->next_replica > request->first_free ? record->next_replica : request->first_free;
     if (first > UINT64_MAX - shard_count - 1)
         return STATUS_RESOURCE_EXHAUSTED;
+    maitre_assert (first >= record->next_replica);
     struct placement changed = *record; /* all or nothing */
     if (row == NULL) {
         row = make (&changed, request->node, arena);
@@ -230,8 +247,13 @@ enum status placement_begin (struct placement *record, const struct replace_node
     row->first_replica = first;
     changed.next_replica = first + shard_count + 1;
     changed.epoch++;
+    maitre_assert (changed.next_replica > record->next_replica);
+    maitre_assert (changed.next_replica - row->first_replica == (uint64_t) shard_count + 1);
     if (!run (&changed, row, request->hosted, time_ms, arena))
         return STATUS_RESOURCE_EXHAUSTED;
+    maitre_assert (changed.has_running);
+    maitre_assert (changed.running.first_replica == row->first_replica);
+    maitre_assert (row->node == request->node);
     *record = changed;
     placement_check (record, shard_count);
     return STATUS_OK;
@@ -247,6 +269,9 @@ enum status placement_bind (struct placement *record, uint64_t node, uint64_t fi
         return STATUS_OK;
     if (verdict != PLACEMENT_FOLDER_AWAITED)
         return STATUS_FAILED_PRECONDITION;
+    maitre_assert (!row->has_folder);
+    maitre_assert (!is_retired (row, folder));
+    maitre_assert (!id_is_zero (folder));
     row->has_folder = true;
     row->folder = *folder;
     record->epoch++;
@@ -266,11 +291,13 @@ void placement_note (struct placement *record, const struct note_moves_request *
     memcpy (phases, running->phases.data, running->phases.len);
     for (size_t i = 0; i < request->moves_count; i++) {
         const struct placement_move *move = &request->moves[i];
+        maitre_assert (move->phase <= PLACEMENT_PHASE_DONE);
         if (move->shard >= running->phases.len || phases[move->shard] == PLACEMENT_PHASE_NONE)
             continue;
         if (move->phase > phases[move->shard])
             phases[move->shard] = (uint8_t) move->phase;
     }
     running->phases = bytes_of (phases, running->phases.len);
+    maitre_assert (running->phases.len >= 2);
     finish (record);
 }

@@ -26,6 +26,7 @@ static bool with_learners (
             return false;
     }
     for (uint32_t i = 0; i < target->count; i++) {
+        maitre_assert (target->members[i].replica != 0);
         struct raft_member member = target->members[i];
         if (raft_configuration_find (next, member.replica) != NULL)
             continue;
@@ -40,6 +41,7 @@ static bool with_learners (
 static bool all_caught_up (const struct raft_configuration *present, const struct raft_configuration *target,
     const struct placement_peer *peers)
 {
+    maitre_assert (present->count <= RAFT_MEMBERS_MAX);
     for (uint32_t i = 0; i < present->count; i++) {
         const struct raft_member *member = &present->members[i];
         bool wanted = raft_configuration_find (target, member->replica) != NULL;
@@ -61,6 +63,9 @@ static bool enough_up (const struct raft_configuration *present, const struct ra
         voters_up += votes && peers[i].up;
         target_up += peers[i].up && peers[i].caught_up && raft_configuration_find (target, member->replica) != NULL;
     }
+    maitre_assert (voters >= 1);
+    maitre_assert (voters_up <= voters);
+    maitre_assert (target_up <= target->count);
     uint32_t least = target->count < 2 ? 1 : 2;
     return voters_up > voters / 2 && target_up > target->count / 2 && target_up >= least;
 }
@@ -78,6 +83,9 @@ enum placement_step placement_plan (const struct raft_configuration *present, co
     if (!with_learners (present, target, &learning))
         return PLACEMENT_STEP_HOLD;
     if (!same_members (present, &learning)) {
+        maitre_assert (raft_configuration_valid (&learning));
+        maitre_assert (!raft_configuration_joint (&learning));
+        maitre_assert (learning.count >= present->count || learning.count >= target->count);
         *next = learning;
         return PLACEMENT_STEP_LEARN;
     }
@@ -85,6 +93,7 @@ enum placement_step placement_plan (const struct raft_configuration *present, co
         return PLACEMENT_STEP_FILL;
     if (!enough_up (present, target, peers))
         return PLACEMENT_STEP_HOLD;
+    maitre_assert (raft_configuration_valid (target));
     *next = *target;
     return PLACEMENT_STEP_JOIN;
 }

@@ -103,6 +103,7 @@ uint64_t raft_log_before (const struct raft_log *log, uint64_t bytes)
         else
             low = middle + 1;
     }
+    maitre_assert (low >= log->snapshot_index);
     maitre_assert (raft_log_bytes (log, low, last) <= bytes);
     return low;
 }

@@ -5,14 +5,19 @@
 #include "router/ring/ring_internal.h"
 #include "schemas/runtime/assert.h"
 
+_Static_assert(RING_REPLICATION_MAX <= RING_MEMBERS_MAX, "each replica has a member of its own");
+_Static_assert(RING_REPLICATION_DEFAULT <= RING_REPLICATION_MAX, "the default is one that may be asked for");
+
 /* Clockwise, the first member that stands in a zone used less than `zone_uses_max` times and has room; the emptiest of
  * them when none has room: zones protect data, the bound only balances. work->count: the zones are used up. */
 static uint32_t choose_replica (const struct ring_work *work, const uint32_t *order,
     const struct ring_placement *placement, const uint32_t *zone_uses, uint32_t zone_uses_max)
 {
+    maitre_assert (zone_uses_max >= 1);
     uint32_t emptiest = work->count;
     for (uint32_t i = 0; i < work->count; i++) {
         uint32_t member = order[i];
+        maitre_assert (member < work->count);
         if (ring_work_holds (placement, member) || zone_uses[work->zone[member]] >= zone_uses_max)
             continue;
         if (work->load[member] < work->load_max[member])
@@ -27,6 +32,8 @@ static uint32_t choose_replica (const struct ring_work *work, const uint32_t *or
 /* Places one shard; nodes[] are indexes into work until translate_members. */
 static void place_shard (struct ring_work *work, const uint32_t *order, struct ring_placement *placement)
 {
+    maitre_assert (placement->count == 0);
+    maitre_assert (work->replicas <= RING_REPLICATION_MAX);
     uint32_t zone_uses[RING_MEMBERS_MAX] = {0};
     uint32_t zone_uses_max = 1;
     while (placement->count < work->replicas) {
@@ -40,6 +47,7 @@ static void place_shard (struct ring_work *work, const uint32_t *order, struct r
         zone_uses[work->zone[member]]++;
         work->load[member]++;
     }
+    maitre_assert (placement->count == work->replicas);
 }
 
 static void translate_members (const struct ring_work *work, struct ring_placement *placements)
@@ -67,6 +75,8 @@ enum status ring_build (const struct ring_member *members, size_t members_count,
         free (placements);
         return STATUS_RESOURCE_EXHAUSTED;
     }
+    maitre_assert (work.shards == shard_count + 1);
+    maitre_assert (points_count >= work.count);
     uint32_t order[RING_MEMBERS_MAX];
     for (uint32_t s = 0; s < work.shards; s++) {
         ring_points_order (&work, points, points_count, s, order);
@@ -104,11 +114,13 @@ uint32_t ring_moved_replicas (const struct ring *from, const struct ring *to)
     for (uint32_t s = 0; s <= to->shard_count; s++)
         for (uint32_t r = 0; r < to->placements[s].count; r++)
             moved += !ring_work_holds (&from->placements[s], to->placements[s].nodes[r]);
+    maitre_assert (moved <= (to->shard_count + 1) * RING_REPLICATION_MAX);
     return moved;
 }
 
 static uint32_t index_of_node (const struct ring_work *work, uint32_t node)
 {
+    maitre_assert (node != 0);
     uint32_t i = 0;
     while (i < work->count && work->members[i]->node != node)
         i++;
@@ -147,6 +159,7 @@ void ring_check (const struct ring *ring, const struct ring_member *members, siz
     uint32_t shard, replica, member;
     bool relievable = ring_balance_find (&work, placements, &shard, &replica, &member);
     maitre_assert (!relievable);
+    maitre_assert (work.replicas <= RING_REPLICATION_MAX);
     bool even = true;
     bool searched = ring_leaders_even (&work, placements, &even);
     maitre_assert (even || !searched);

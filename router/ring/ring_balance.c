@@ -11,6 +11,9 @@
 static bool exchange_keeps_zones (
     const struct ring_work *work, const struct ring_placement *placement, uint32_t replica, uint32_t member)
 {
+    maitre_assert (replica < placement->count);
+    maitre_assert (member < work->count);
+    maitre_assert (!ring_work_holds (placement, member));
     struct ring_placement after = *placement;
     after.nodes[replica] = member;
     return ring_work_zones_of (work, &after) >= ring_work_zones_of (work, placement);
@@ -19,6 +22,7 @@ static bool exchange_keeps_zones (
 /* The emptiest member with room that could stand in for `replica`, or work->count. */
 static uint32_t find_stand_in (const struct ring_work *work, const struct ring_placement *placement, uint32_t replica)
 {
+    maitre_assert (replica < placement->count);
     uint32_t best = work->count;
     for (uint32_t i = 0; i < work->count; i++) {
         if (work->load[i] >= work->load_max[i] || ring_work_holds (placement, i))
@@ -28,6 +32,7 @@ static uint32_t find_stand_in (const struct ring_work *work, const struct ring_p
         if (exchange_keeps_zones (work, placement, replica, i))
             best = i;
     }
+    maitre_assert (best == work->count || work->load[best] < work->load_max[best]);
     return best;
 }
 
@@ -42,6 +47,8 @@ bool ring_balance_find (const struct ring_work *work, const struct ring_placemen
             uint32_t stand_in = find_stand_in (work, &placements[s], r);
             if (stand_in == work->count)
                 continue;
+            maitre_assert (stand_in < work->count);
+            maitre_assert (stand_in != holder);
             *shard = s;
             *replica = r;
             *member = stand_in;
@@ -58,6 +65,8 @@ void ring_balance_load (struct ring_work *work, struct ring_placement *placement
     while (ring_balance_find (work, placements, &shard, &replica, &member)) {
         maitre_assert (exchanges_left > 0);
         exchanges_left--;
+        maitre_assert (work->load[placements[shard].nodes[replica]] > work->load_max[placements[shard].nodes[replica]]);
+        maitre_assert (work->load[member] < work->load_max[member]);
         work->load[placements[shard].nodes[replica]]--;
         work->load[member]++;
         placements[shard].nodes[replica] = member;

@@ -11,6 +11,8 @@
 
 #define NOBODY UINT32_MAX
 
+_Static_assert(RING_SHARDS_MAX < NOBODY, "no shard has the number of nobody");
+
 struct leaders {
     uint32_t *leader;                      /* by shard: which of its replicas leads */
     uint32_t *next;                        /* by shard: another shard of the same leader, or NOBODY */
@@ -50,6 +52,7 @@ static void list_shards (const struct ring_work *work, const struct ring_placeme
         leaders->first[i] = NOBODY;
     for (uint32_t s = work->shards; s-- > 0;) {
         uint32_t leader = leader_of (leaders, placements, s);
+        maitre_assert (leader < work->count);
         leaders->next[s] = leaders->first[leader];
         leaders->first[leader] = s;
     }
@@ -60,6 +63,7 @@ static void list_shards (const struct ring_work *work, const struct ring_placeme
 static uint32_t find_taker (
     const struct ring_work *work, const struct ring_placement *placements, struct leaders *leaders, uint32_t from)
 {
+    maitre_assert (from < work->count);
     uint32_t queue[RING_MEMBERS_MAX];
     uint32_t head = 0, tail = 0, best = NOBODY;
     for (uint32_t i = 0; i < work->count; i++)
@@ -73,6 +77,7 @@ static uint32_t find_taker (
                     continue;
                 leaders->by_shard[taker] = s;
                 leaders->by_replica[taker] = r;
+                maitre_assert (tail < work->count);
                 queue[tail++] = taker;
                 if (giving_helps (work, leaders, from, taker) &&
                     (best == NOBODY || ring_work_fuller (work, best, leaders->led[best], taker, leaders->led[taker])))
@@ -80,12 +85,15 @@ static uint32_t find_taker (
             }
         }
     }
+    maitre_assert (best != from);
     return best;
 }
 
 /* Walks the path of find_taker back: each one on it takes a shard over from the one before. */
 static void hand_over (const struct ring_placement *placements, struct leaders *leaders, uint32_t from, uint32_t taker)
 {
+    maitre_assert (from != taker);
+    maitre_assert (leaders->led[from] > 0);
     leaders->led[from]--;
     leaders->led[taker]++;
     uint32_t steps = 0;
@@ -108,6 +116,7 @@ static bool improve (const struct ring_work *work, const struct ring_placement *
             uint32_t taker = find_taker (work, placements, leaders, from);
             if (taker == NOBODY)
                 break;
+            maitre_assert (taker < work->count);
             hand_over (placements, leaders, from, taker);
             list_shards (work, placements, leaders);
             improved = true;
@@ -129,6 +138,7 @@ static bool leaders_init (
     }
     for (uint32_t s = 0; s < work->shards; s++)
         leaders->led[placements[s].nodes[0]]++;
+    maitre_assert (leaders->led[placements[0].nodes[0]] >= 1);
     list_shards (work, placements, leaders);
     return true;
 }
@@ -143,6 +153,7 @@ bool ring_leaders_spread (const struct ring_work *work, struct ring_placement *p
     for (uint32_t s = 0; s < work->shards; s++) {
         uint32_t first = leader_of (&leaders, placements, s);
         uint32_t at = leaders.leader[s];
+        maitre_assert (at < placements[s].count);
         memmove (placements[s].nodes + 1, placements[s].nodes, at * sizeof placements[s].nodes[0]);
         placements[s].nodes[0] = first;
     }

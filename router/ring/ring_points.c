@@ -5,6 +5,9 @@
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/placement_hash.h"
 
+_Static_assert(
+    RING_MEMBERS_MAX *RING_WEIGHT_MAX *RING_VNODES_PER_WEIGHT <= 1 << 20, "all points fit some tens of megabytes");
+
 static uint64_t point_hash (const struct id *uuid, uint32_t vnode)
 {
     uint8_t name[ID_SIZE + 4];
@@ -36,6 +39,7 @@ static void sort_points (struct ring_point *points, struct ring_point *spare, si
         points = sorted;
     }
     /* Eight passes are an even number: the result is where it began. */
+    maitre_assert (count < 2 || points[0].hash <= points[count - 1].hash);
 }
 
 struct ring_point *ring_points_new (const struct ring_work *work, size_t *points_count)
@@ -44,6 +48,7 @@ struct ring_point *ring_points_new (const struct ring_work *work, size_t *points
     for (uint32_t i = 0; i < work->count; i++)
         count += (size_t) work->members[i]->weight * RING_VNODES_PER_WEIGHT;
     maitre_assert (count > 0);
+    maitre_assert (count <= (size_t) RING_MEMBERS_MAX * RING_WEIGHT_MAX * RING_VNODES_PER_WEIGHT);
     struct ring_point *points = malloc (2 * count * sizeof *points);
     if (points == NULL)
         return NULL;
@@ -60,6 +65,7 @@ struct ring_point *ring_points_new (const struct ring_work *work, size_t *points
 /* The first point at or after a hash, around the end. */
 static size_t first_point (const struct ring_point *points, size_t count, uint64_t hash)
 {
+    maitre_assert (count > 0);
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -68,18 +74,21 @@ static size_t first_point (const struct ring_point *points, size_t count, uint64
         else
             high = middle;
     }
+    maitre_assert (low == count || points[low].hash >= hash);
     return low % count;
 }
 
 void ring_points_order (
     const struct ring_work *work, const struct ring_point *points, size_t points_count, uint32_t shard, uint32_t *order)
 {
-    maitre_assert (points_count > 0 && shard < work->shards);
+    maitre_assert (points_count > 0);
+    maitre_assert (shard < work->shards);
     bool seen[RING_MEMBERS_MAX] = {false};
     uint32_t found = 0;
     size_t at = first_point (points, points_count, shard_hash (shard));
     for (size_t step = 0; step < points_count && found < work->count; step++) {
         uint32_t member = points[(at + step) % points_count].member;
+        maitre_assert (member < work->count);
         if (seen[member])
             continue;
         seen[member] = true;

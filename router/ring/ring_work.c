@@ -18,6 +18,7 @@ static void sort_members (struct ring_work *work)
             work->members[j] = work->members[j - 1];
         work->members[j] = member;
     }
+    maitre_assert (work->count < 2 || id_compare (&work->members[0]->uuid, &work->members[work->count - 1]->uuid) <= 0);
 }
 
 static bool members_distinct (const struct ring_work *work)
@@ -41,8 +42,10 @@ static void number_zones (struct ring_work *work)
             j < i && (work->members[i]->zone.len == 0 || !bytes_equal (work->members[i]->zone, work->members[j]->zone)))
             j++;
         work->zone[i] = j < i ? work->zone[j] : work->zones_count++;
+        maitre_assert (work->zone[i] < work->zones_count);
     }
-    maitre_assert (work->zones_count >= 1 && work->zones_count <= work->count);
+    maitre_assert (work->zones_count >= 1);
+    maitre_assert (work->zones_count <= work->count);
 }
 
 static void bound_loads (struct ring_work *work)
@@ -50,11 +53,14 @@ static void bound_loads (struct ring_work *work)
     uint64_t weights = 0;
     for (uint32_t i = 0; i < work->count; i++)
         weights += work->members[i]->weight;
+    maitre_assert (weights >= work->count);
+    maitre_assert (weights <= (uint64_t) work->count * RING_WEIGHT_MAX);
     uint64_t total = (uint64_t) work->shards * work->replicas;
     for (uint32_t i = 0; i < work->count; i++) {
         uint64_t share = total * work->members[i]->weight * 5; /* 1.25 x the mean, in quarters, rounded up */
         uint64_t bound = (share + weights * 4 - 1) / (weights * 4);
         work->load_max[i] = bound < work->shards ? (uint32_t) bound : work->shards;
+        maitre_assert (work->load_max[i] <= work->shards);
         maitre_assert (work->load_max[i] >= 1);
     }
 }
@@ -77,6 +83,8 @@ enum status ring_work_init (struct ring_work *work, const struct ring_member *me
         return STATUS_INVALID_ARGUMENT;
     work->replicas = replication < work->count ? replication : work->count;
     work->shards = shard_count + 1;
+    maitre_assert (work->replicas >= 1);
+    maitre_assert (work->replicas <= work->count);
     number_zones (work);
     bound_loads (work);
     return STATUS_OK;
@@ -84,7 +92,8 @@ enum status ring_work_init (struct ring_work *work, const struct ring_member *me
 
 bool ring_work_fuller (const struct ring_work *work, uint32_t a, uint64_t load_a, uint32_t b, uint64_t load_b)
 {
-    maitre_assert (a < work->count && b < work->count);
+    maitre_assert (a < work->count);
+    maitre_assert (b < work->count);
     return load_a * work->members[b]->weight > load_b * work->members[a]->weight;
 }
 
@@ -107,5 +116,7 @@ uint32_t ring_work_zones_of (const struct ring_work *work, const struct ring_pla
             j++;
         zones += j == i;
     }
+    maitre_assert (zones <= placement->count);
+    maitre_assert (zones <= work->zones_count);
     return zones;
 }

@@ -8,6 +8,9 @@
 #define NONE UINT32_MAX
 #define QUEUE_RETRY_MS_DEFAULT 10
 
+_Static_assert(ROUTE_RATE_MAX <= ROUTE_BURST_MAX, "a burst of one second is one that may be asked for");
+_Static_assert(ROUTE_PRINCIPALS_MAX < NONE, "no bucket has the number of none");
+
 struct bucket {
     struct id principal;
     uint64_t level_milli; /* tokens x 1000 at filled_ms */
@@ -32,6 +35,8 @@ static enum status allocate_table (struct route_admission *admission)
     while (slots < admission->limits.principals_max)
         slots *= 2;
     admission->slots_mask = slots - 1;
+    maitre_assert ((slots & (slots - 1)) == 0);
+    maitre_assert (slots >= admission->limits.principals_max);
     admission->buckets = calloc (admission->limits.principals_max, sizeof *admission->buckets);
     admission->slots = malloc (slots * sizeof *admission->slots);
     if (admission->buckets == NULL || admission->slots == NULL)
@@ -63,6 +68,9 @@ enum status route_admission_new (const struct route_limits *limits, struct route
         route_admission_destroy (&made);
         return STATUS_RESOURCE_EXHAUSTED;
     }
+    maitre_assert (made->limits.principals_max >= 1);
+    maitre_assert (made->limits.principals_max <= ROUTE_PRINCIPALS_MAX);
+    maitre_assert (limits->rate_per_s == 0 || made->burst_milli >= 1000);
     *admission = made;
     return STATUS_OK;
 }
@@ -99,6 +107,8 @@ static void unlink_use (struct route_admission *admission, uint32_t at)
 
 static void link_newest (struct route_admission *admission, uint32_t at)
 {
+    maitre_assert (at < admission->count);
+    maitre_assert (at != admission->newest);
     struct bucket *bucket = &admission->buckets[at];
     bucket->newer = NONE;
     bucket->older = admission->newest;
@@ -114,6 +124,7 @@ static uint32_t evict_oldest (struct route_admission *admission)
 {
     uint32_t at = admission->oldest;
     maitre_assert (at != NONE);
+    maitre_assert (admission->count == admission->limits.principals_max);
     uint32_t *link = slot_of (admission, &admission->buckets[at].principal);
     while (*link != at) {
         maitre_assert (*link != NONE);
@@ -143,12 +154,16 @@ static struct bucket *touch (struct route_admission *admission, const struct id 
         };
         *slot = at;
     }
+    maitre_assert (at < admission->count);
+    maitre_assert (id_equal (&admission->buckets[at].principal, principal));
     link_newest (admission, at);
     return &admission->buckets[at];
 }
 
 static void refill (const struct route_admission *admission, struct bucket *bucket, uint64_t now_ms)
 {
+    maitre_assert (admission->limits.rate_per_s > 0);
+    maitre_assert (bucket->level_milli <= admission->burst_milli);
     if (now_ms <= bucket->filled_ms)
         return;
     uint64_t elapsed_ms = now_ms - bucket->filled_ms;
@@ -179,6 +194,7 @@ struct route_admission_verdict route_admit (struct route_admission *admission, u
     refill (admission, bucket, now_ms);
     if (bucket->level_milli < 1000) {
         uint64_t missing = 1000 - bucket->level_milli;
+        maitre_assert (missing >= 1);
         return (struct route_admission_verdict){
             .status = STATUS_RESOURCE_EXHAUSTED,
             .reason = ROUTE_REFUSED_RATE,
@@ -186,6 +202,7 @@ struct route_admission_verdict route_admit (struct route_admission *admission, u
         };
     }
     bucket->level_milli -= 1000;
+    maitre_assert (bucket->level_milli < admission->burst_milli);
     return (struct route_admission_verdict){.status = STATUS_OK, .reason = ROUTE_ADMITTED};
 }
 

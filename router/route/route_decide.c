@@ -2,6 +2,8 @@
 
 #include "schemas/runtime/assert.h"
 
+_Static_assert(ROUTE_RETRY_ELECTION_MS <= ROUTE_RETRY_UNREACHABLE_MS, "an election is over before a link is back");
+
 enum route_need route_need_of (enum method_class class, bool stale_ok)
 {
     switch (class) {
@@ -29,10 +31,12 @@ static bool reachable (const struct route_map *map, uint32_t self, uint32_t node
 static uint32_t guess_replica (
     const struct route_map *map, uint32_t self, const struct route_shard *shard, uint32_t attempt)
 {
+    maitre_assert (shard->replicas_count <= ROUTE_REPLICAS_MAX);
     uint32_t candidates[ROUTE_REPLICAS_MAX], count = 0;
     for (uint32_t i = 0; i < shard->replicas_count; i++)
         if (reachable (map, self, shard->replicas[i].node))
             candidates[count++] = shard->replicas[i].node;
+    maitre_assert (count <= shard->replicas_count);
     return count == 0 ? 0 : candidates[attempt % count];
 }
 
@@ -54,6 +58,7 @@ static struct route_decision decide_leader (
 {
     /* A hint that names this node is stale: the engine knows better. */
     uint32_t leader = shard->leader_node == self ? 0 : shard->leader_node;
+    maitre_assert (leader != self);
     bool refuse = request->hops >= ROUTE_HOPS_MAX || (request->self_routing && leader != 0);
     if (refuse)
         return (struct route_decision){
@@ -70,6 +75,8 @@ static struct route_decision decide_leader (
      * asks the replicas in turn; the answer carries a hint. */
     if (request->replica_here)
         return unavailable (ROUTE_RETRY_ELECTION_MS);
+    maitre_assert (!request->leads_here);
+    maitre_assert (request->hops < ROUTE_HOPS_MAX);
     uint32_t guess = guess_replica (map, self, shard, request->attempt);
     return guess != 0 ? forward_to (guess) : unavailable (ROUTE_RETRY_UNREACHABLE_MS);
 }
@@ -81,13 +88,15 @@ static struct route_decision decide_replica (
         return (struct route_decision){.verdict = ROUTE_ANSWER_HERE};
     if (request->hops >= ROUTE_HOPS_MAX)
         return unavailable (ROUTE_RETRY_UNREACHABLE_MS);
+    maitre_assert (request->hops < ROUTE_HOPS_MAX);
     uint32_t guess = guess_replica (map, self, shard, request->attempt);
     return guess != 0 ? forward_to (guess) : unavailable (ROUTE_RETRY_UNREACHABLE_MS);
 }
 
 struct route_decision route_decide (const struct route_map *map, uint32_t self, const struct route_request *request)
 {
-    maitre_assert (self >= 1 && self <= ROUTE_NODES_MAX);
+    maitre_assert (self >= 1);
+    maitre_assert (self <= ROUTE_NODES_MAX);
     maitre_assert (!request->leads_here || request->replica_here);
     if (request->need == ROUTE_NEED_NOTHING)
         return (struct route_decision){.verdict = ROUTE_ANSWER_HERE};

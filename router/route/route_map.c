@@ -5,6 +5,8 @@
 
 #include "schemas/runtime/assert.h"
 
+_Static_assert(ROUTE_REPLICAS_MAX <= ROUTE_NODES_MAX, "each replica has a node of its own");
+
 enum status route_map_init (struct route_map *map, uint32_t shard_count)
 {
     memset (map, 0, sizeof *map);
@@ -14,6 +16,7 @@ enum status route_map_init (struct route_map *map, uint32_t shard_count)
     if (map->shards == NULL)
         return STATUS_RESOURCE_EXHAUSTED;
     map->shard_count = shard_count;
+    maitre_assert (map->shard_count >= 1);
     return STATUS_OK;
 }
 
@@ -64,6 +67,8 @@ enum status route_map_set_shard (
     entry->replicas_count = (uint32_t) replicas_count;
     if (!holds (entry, entry->leader_node))
         entry->leader_node = 0;
+    maitre_assert (entry->leader_node == 0 || holds (entry, entry->leader_node));
+    maitre_assert (entry->replicas_count <= ROUTE_REPLICAS_MAX);
     return STATUS_OK;
 }
 
@@ -86,6 +91,8 @@ bool route_map_hint (struct route_map *map, uint32_t shard, uint32_t node, uint6
     /* Within a term only the blank is filled: one leader per term, and a late "nobody" must not wipe it out. */
     if (term == entry->leader_term && (node == 0 || entry->leader_node != 0))
         return false;
+    maitre_assert (node <= ROUTE_NODES_MAX);
+    maitre_assert (term > entry->leader_term || node != 0);
     entry->leader_term = term;
     entry->leader_node = node;
     return true;
@@ -96,6 +103,7 @@ bool route_map_denied (struct route_map *map, uint32_t shard, uint32_t node, uin
     struct route_shard *entry = find_shard (map, shard);
     if (entry == NULL || node == 0 || entry->leader_node != node || entry->leader_term > term)
         return false;
+    maitre_assert (holds (entry, node));
     entry->leader_node = 0;
     return true;
 }
