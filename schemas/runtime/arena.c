@@ -4,6 +4,8 @@
 
 #include "schemas/runtime/assert.h"
 
+_Static_assert((ARENA_ALIGNMENT & (ARENA_ALIGNMENT - 1)) == 0, "addresses are rounded up by masking");
+
 void arena_init (struct arena *arena, void *buffer, size_t size)
 {
     maitre_assert (buffer != NULL || size == 0);
@@ -20,11 +22,14 @@ void *arena_alloc (struct arena *arena, size_t size)
         return NULL;
     void *memory = arena->base + arena->used + padding;
     arena->used += padding + size;
+    maitre_assert (arena->used <= arena->size);
+    maitre_assert ((uintptr_t) memory % ARENA_ALIGNMENT == 0);
     return memory;
 }
 
 void *arena_copy (struct arena *arena, const void *data, size_t len)
 {
+    maitre_assert (data != NULL || len == 0);
     void *copy = arena_alloc (arena, len);
     if (copy != NULL && len > 0)
         memcpy (copy, data, len);
@@ -33,5 +38,6 @@ void *arena_copy (struct arena *arena, const void *data, size_t len)
 
 void arena_reset (struct arena *arena)
 {
+    maitre_assert (arena->used <= arena->size);
     arena->used = 0;
 }

@@ -1,5 +1,7 @@
 #include "schemas/runtime/checksum.h"
 
+#include "schemas/runtime/assert.h"
+
 #define PRIME_1 UINT64_C (0x9E3779B185EBCA87)
 #define PRIME_2 UINT64_C (0xC2B2AE3D27D4EB4F)
 #define PRIME_3 UINT64_C (0x165667B19E3779F9)
@@ -8,6 +10,8 @@
 
 static inline uint64_t rotate_left (uint64_t x, unsigned bits)
 {
+    maitre_assert (bits > 0);
+    maitre_assert (bits < 64);
     return (x << bits) | (x >> (64 - bits));
 }
 
@@ -35,6 +39,7 @@ static inline uint64_t lane_merge (uint64_t sum, uint64_t lane)
 
 uint64_t checksum64 (uint64_t seed, struct bytes data)
 {
+    maitre_assert (data.len == 0 || data.data != NULL);
     const uint8_t *p = data.data;
     size_t left = data.len;
     uint64_t sum;
@@ -60,6 +65,7 @@ uint64_t checksum64 (uint64_t seed, struct bytes data)
     }
     for (; left > 0; p++, left--)
         sum = rotate_left (sum ^ *p * PRIME_5, 11) * PRIME_1;
+    maitre_assert ((size_t) (p - data.data) == data.len);
     sum ^= sum >> 33;
     sum *= PRIME_2;
     sum ^= sum >> 29;

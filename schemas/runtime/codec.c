@@ -1,10 +1,14 @@
 #include "schemas/runtime/codec.h"
 
+#include "schemas/runtime/assert.h"
+
 const struct codec_field *codec_field_by_key (const struct codec_type *type, uint64_t key)
 {
+    maitre_assert (type->field_count <= CODEC_FIELDS_MAX);
     size_t low = 0, high = type->field_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
+        maitre_assert (middle < type->field_count);
         if (type->fields[middle].key == key)
             return &type->fields[middle];
         if (type->fields[middle].key < key)
@@ -17,6 +21,7 @@ const struct codec_field *codec_field_by_key (const struct codec_type *type, uin
 
 const struct codec_field *codec_field_by_name (const struct codec_type *type, struct bytes name)
 {
+    maitre_assert (type->field_count <= CODEC_FIELDS_MAX);
     for (size_t i = 0; i < type->field_count; i++) {
         if (bytes_equal (bytes_text (type->fields[i].name), name))
             return &type->fields[i];
@@ -32,6 +37,8 @@ const char *codec_field_name (const struct codec_type *type, uint64_t key)
 
 const char *codec_enum_name (const struct codec_enum *enumeration, uint64_t value)
 {
+    maitre_assert (enumeration->count >= 1);
+    maitre_assert (enumeration->values[0].value <= enumeration->values[enumeration->count - 1].value);
     for (size_t i = 0; i < enumeration->count; i++) {
         if (enumeration->values[i].value == value)
             return enumeration->values[i].name;
@@ -41,6 +48,7 @@ const char *codec_enum_name (const struct codec_enum *enumeration, uint64_t valu
 
 enum status codec_enum_value (const struct codec_enum *enumeration, struct bytes name, uint64_t *value)
 {
+    maitre_assert (enumeration->count >= 1);
     for (size_t i = 0; i < enumeration->count; i++) {
         if (bytes_equal (bytes_text (enumeration->values[i].name), name)) {
             *value = enumeration->values[i].value;
@@ -55,6 +63,7 @@ const struct codec_type *codec_type_find (const struct codec_type *const *types,
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
+        maitre_assert (middle < count);
         int order = bytes_compare (bytes_text (types[middle]->name), name);
         if (order == 0)
             return types[middle];
@@ -69,6 +78,8 @@ const struct codec_type *codec_type_find (const struct codec_type *const *types,
 /* The length of the multi-byte character at text, or 0 when it is not well-formed (RFC 3629, section 4). */
 static size_t utf8_character (const uint8_t *text, size_t len)
 {
+    maitre_assert (len >= 1);
+    maitre_assert (text[0] >= 0x80);
     uint8_t lead = text[0];
     size_t size = lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
     if (size == 0 || size > len)
@@ -82,6 +93,8 @@ static size_t utf8_character (const uint8_t *text, size_t len)
         if ((text[i] & 0xc0) != 0x80)
             return 0;
     }
+    maitre_assert (size >= 2);
+    maitre_assert (size <= 4);
     return size;
 }
 
@@ -102,5 +115,6 @@ bool codec_utf8_valid (struct bytes text)
             return false;
         i += size;
     }
+    maitre_assert (i == text.len);
     return true;
 }

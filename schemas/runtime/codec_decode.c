@@ -1,6 +1,9 @@
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/codec_item.h"
 
+_Static_assert(CODEC_UNKNOWN_KEYS_MAX > 0, "a newer client is understood");
+_Static_assert(CODEC_FIELDS_MAX <= 64, "a bit for each field of a map");
+
 struct decoder {
     const uint8_t *at, *end;
     enum codec_mode mode;
@@ -22,6 +25,8 @@ static enum status decode_map (struct decoder *decoder, const struct codec_type 
 __attribute__ ((cold, noinline)) static enum status fail (
     const struct decoder *decoder, enum status status, const char *message)
 {
+    maitre_assert (status != STATUS_OK);
+    maitre_assert (message[0] != '\0');
     if (decoder->error != NULL) {
         decoder->error->message = message;
         codec_path_write (&decoder->path, decoder->error->path);
@@ -36,6 +41,7 @@ static enum status refuse (const struct decoder *decoder, const char *message)
 
 static inline enum status next_item (struct decoder *decoder, struct codec_item *item)
 {
+    maitre_assert (decoder->at <= decoder->end);
     const char *problem = codec_item_read (&decoder->at, decoder->end, item);
     if (problem != NULL)
         return refuse (decoder, problem);
@@ -49,6 +55,7 @@ static enum status decode_int (
 {
     if ((item->kind != CODEC_ITEM_UINT && item->kind != CODEC_ITEM_NEGINT) || item->value > INT64_MAX)
         return refuse (decoder, field->expected);
+    maitre_assert ((int64_t) field->min <= (int64_t) field->max);
     *value = item->kind == CODEC_ITEM_UINT ? (int64_t) item->value : -1 - (int64_t) item->value;
     if (*value < (int64_t) field->min || *value > (int64_t) field->max)
         return refuse (decoder, field->expected);
@@ -62,6 +69,8 @@ static enum status decode_string (
     if (item->kind != wanted || item->value < field->min || item->value > field->max)
         return refuse (decoder, field->expected);
     struct bytes run = bytes_of (item->data, (size_t) item->value);
+    maitre_assert (run.len <= (size_t) (decoder->end - run.data));
+    maitre_assert (field->kind != CODEC_ID || run.len == ID_SIZE);
     if (field->kind == CODEC_TEXT && !codec_utf8_valid (run))
         return refuse (decoder, "is not valid UTF-8");
     if (field->kind == CODEC_ID)
@@ -121,6 +130,8 @@ static enum status decode_array (struct decoder *decoder, const struct codec_fie
     if (item.value > (uint64_t) (decoder->end - decoder->at))
         return refuse (decoder, "is cut short");
     size_t count = (size_t) item.value;
+    maitre_assert (count <= field->count_max);
+    maitre_assert (field->element_size > 0);
     if (count == 0)
         return STATUS_OK;
     size_t size = count * field->element_size;
@@ -131,6 +142,7 @@ static enum status decode_array (struct decoder *decoder, const struct codec_fie
     *(uint8_t **) (value + field->offset) = elements;
     *(size_t *) (value + field->count_offset) = count;
     size_t step = decoder->path.count - 1;
+    maitre_assert (decoder->path.count >= 1);
     decoder->path.steps[step].indexed = true;
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         decoder->path.steps[step].index = i;
@@ -145,6 +157,7 @@ static void path_push (struct decoder *decoder, const struct codec_field *field)
     decoder->path.steps[decoder->path.count].field = field;
     decoder->path.steps[decoder->path.count].indexed = false;
     decoder->path.count++;
+    maitre_assert (decoder->path.count <= CODEC_DEPTH_MAX);
 }
 
 static enum status decode_unknown (struct decoder *decoder, struct seen *seen, uint64_t key)
@@ -157,6 +170,7 @@ static enum status decode_unknown (struct decoder *decoder, struct seen *seen, u
     }
     if (seen->unknown_count == CODEC_UNKNOWN_KEYS_MAX)
         return refuse (decoder, "has too many unknown keys");
+    maitre_assert (seen->unknown_count < CODEC_UNKNOWN_KEYS_MAX);
     seen->unknown[seen->unknown_count++] = key;
     const char *problem = codec_item_skip (&decoder->at, decoder->end);
     return problem == NULL ? STATUS_OK : refuse (decoder, problem);
@@ -168,6 +182,7 @@ static inline size_t find_field (const struct codec_type *type, const struct see
     if (seen->next < type->field_count && type->fields[seen->next].key == key)
         return seen->next;
     const struct codec_field *field = codec_field_by_key (type, key);
+    maitre_assert (field == NULL || field->key == key);
     return field == NULL ? type->field_count : (size_t) (field - type->fields);
 }
 
@@ -185,6 +200,7 @@ static enum status decode_member (
         return decode_unknown (decoder, seen, item.value);
     const struct codec_field *field = &type->fields[index];
     uint64_t bit = UINT64_C (1) << index;
+    maitre_assert (index < type->field_count);
     path_push (decoder, field);
     if ((seen->fields & bit) != 0)
         return refuse (decoder, "is there twice");
@@ -215,11 +231,14 @@ static enum status check_required (struct decoder *decoder, const struct codec_t
         path_push (decoder, &type->fields[i]);
         return refuse (decoder, "is missing");
     }
+    maitre_assert (decoder->mode == CODEC_REDACTED);
     return STATUS_OK;
 }
 
 static enum status decode_map (struct decoder *decoder, const struct codec_type *type, uint8_t *value)
 {
+    maitre_assert (decoder->path.count + type->depth <= CODEC_DEPTH_MAX);
+    maitre_assert (type->field_count <= CODEC_FIELDS_MAX);
     struct codec_item item;
     struct seen seen;
     enum status status = next_item (decoder, &item);
@@ -237,6 +256,7 @@ static enum status decode_map (struct decoder *decoder, const struct codec_type 
         if (status != STATUS_OK)
             return status;
     }
+    maitre_assert (seen.next <= type->field_count);
     return check_required (decoder, type, &seen);
 }
 
@@ -257,5 +277,7 @@ enum status codec_decode (const struct codec_type *type, struct bytes in, enum c
     enum status status = decode_map (&decoder, type, value);
     if (status == STATUS_OK && decoder.at != decoder.end)
         return refuse (&decoder, "has bytes behind its end");
+    maitre_assert (decoder.at <= decoder.end);
+    maitre_assert (status != STATUS_OK || decoder.path.count == 0);
     return status;
 }

@@ -15,6 +15,7 @@ static enum status encode_map (struct encoder *encoder, const struct codec_type 
 
 __attribute__ ((cold, noinline)) static enum status refuse (const struct encoder *encoder, const char *message)
 {
+    maitre_assert (message[0] != '\0');
     if (encoder->error != NULL) {
         encoder->error->message = message;
         codec_path_write (&encoder->path, encoder->error->path);
@@ -25,12 +26,14 @@ __attribute__ ((cold, noinline)) static enum status refuse (const struct encoder
 /* libcbor answers 0 when the buffer is too small. */
 static inline enum status wrote (struct encoder *encoder, size_t len)
 {
+    maitre_assert (len <= (size_t) (encoder->end - encoder->at));
     encoder->at += len;
     return len == 0 ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
 }
 
 static inline size_t room (const struct encoder *encoder)
 {
+    maitre_assert (encoder->at <= encoder->end);
     return (size_t) (encoder->end - encoder->at);
 }
 
@@ -46,6 +49,7 @@ static enum status encode_run (struct encoder *encoder, bool text, struct bytes 
     if (run.len > 0)
         memcpy (encoder->at, run.data, run.len);
     encoder->at += run.len;
+    maitre_assert (encoder->at <= encoder->end);
     return STATUS_OK;
 }
 
@@ -65,6 +69,7 @@ static enum status encode_uint (struct encoder *encoder, uint64_t value)
 
 static enum status encode_int (struct encoder *encoder, const struct codec_field *field, int64_t value)
 {
+    maitre_assert ((int64_t) field->min <= (int64_t) field->max);
     if (value < (int64_t) field->min || value > (int64_t) field->max)
         return refuse (encoder, field->expected);
     if (value >= 0)
@@ -110,6 +115,8 @@ static enum status encode_array (struct encoder *encoder, const struct codec_fie
         return refuse (encoder, field->count_expected);
     enum status status = wrote (encoder, cbor_encode_array_start (count, encoder->at, room (encoder)));
     size_t step = encoder->path.count - 1;
+    maitre_assert (encoder->path.count >= 1);
+    maitre_assert (field->element_size > 0);
     encoder->path.steps[step].indexed = true;
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         encoder->path.steps[step].index = i;
@@ -127,6 +134,7 @@ static enum status encode_field (struct encoder *encoder, const struct codec_fie
     encoder->path.count++;
     enum status status =
         field->array ? encode_array (encoder, field, value) : encode_value (encoder, field, value + field->offset);
+    maitre_assert (encoder->path.count >= 1);
     encoder->path.count--;
     return status;
 }
@@ -140,6 +148,8 @@ static inline bool is_written (const struct codec_field *field, const uint8_t *v
 
 static enum status encode_map (struct encoder *encoder, const struct codec_type *type, const uint8_t *value)
 {
+    maitre_assert (encoder->path.count + type->depth <= CODEC_DEPTH_MAX);
+    maitre_assert (type->field_count <= CODEC_FIELDS_MAX);
     uint64_t written = 0;
     size_t count = 0;
     for (size_t i = 0; i < type->field_count; i++) {
@@ -149,6 +159,7 @@ static enum status encode_map (struct encoder *encoder, const struct codec_type 
         }
     }
     enum status status = wrote (encoder, cbor_encode_map_start (count, encoder->at, room (encoder)));
+    maitre_assert (count <= type->field_count);
     for (size_t i = 0; i < type->field_count && status == STATUS_OK; i++) {
         if ((written & UINT64_C (1) << i) == 0)
             continue;
@@ -170,8 +181,12 @@ static enum status encode (const struct codec_type *type, const void *value, boo
     encoder.error = error;
     encoder.path.count = 0;
     enum status status = encode_map (&encoder, type, value);
-    if (status == STATUS_OK)
+    maitre_assert (encoder.path.count == 0 || status != STATUS_OK);
+    maitre_assert (encoder.at <= encoder.end);
+    if (status == STATUS_OK) {
         *out = bytes_of (buffer, (size_t) (encoder.at - buffer));
+        maitre_assert (out->len <= type->encoded_max);
+    }
     return status;
 }
 
@@ -180,8 +195,10 @@ enum status codec_encode_explained (const struct codec_type *type, const void *v
 {
     struct bytes encoded;
     enum status status = encode (type, value, false, &encoded, out, out_size, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        maitre_assert (encoded.len <= out_size);
         *out_len = encoded.len;
+    }
     return status;
 }
 
@@ -196,8 +213,10 @@ enum status codec_encode_redacted (
 {
     struct bytes encoded;
     enum status status = encode (type, value, true, &encoded, out, out_size, NULL);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        maitre_assert (encoded.len <= out_size);
         *out_len = encoded.len;
+    }
     return status;
 }
 
@@ -217,8 +236,12 @@ enum status codec_fingerprint (const struct codec_type *type, const void *value,
             return status;
         struct bytes encoded = bytes_of (scratch, (size_t) (encoder.at - scratch));
         /* Records keep these for ever: neither the hash nor its seed may change. */
+        maitre_assert (encoded.len <= scratch_size);
+        maitre_assert (count == 0 || prints[count - 1].key < field->key);
         prints[count++] = (struct codec_print){.key = field->key, .hash = checksum64 (field->key, encoded)};
     }
     *prints_count = count;
+    maitre_assert (count <= type->field_count);
+    maitre_assert (count <= prints_max);
     return STATUS_OK;
 }

@@ -1,6 +1,10 @@
 #include "schemas/runtime/codec_item.h"
 
+#include "schemas/runtime/assert.h"
+
 #include <cbor.h>
+
+_Static_assert(CODEC_PATH_SIZE > 24, "a path has room for an index");
 
 static void on_uint8 (void *context, uint8_t value)
 {
@@ -158,6 +162,7 @@ static size_t shortest_head (uint64_t value)
 
 const char *codec_item_read (const uint8_t **at, const uint8_t *end, struct codec_item *item)
 {
+    maitre_assert (*at <= end);
     size_t left = (size_t) (end - *at);
     if (left == 0)
         return "is cut short";
@@ -166,8 +171,12 @@ const char *codec_item_read (const uint8_t **at, const uint8_t *end, struct code
         return result.status == CBOR_DECODER_NEDATA ? "is cut short" : "is not well-formed CBOR";
     if (item->kind == CODEC_ITEM_INDEFINITE)
         return "has an indefinite length: only definite lengths are read";
+    maitre_assert (result.read >= 1);
+    maitre_assert (result.read <= left);
     bool string = item->kind == CODEC_ITEM_BYTES || item->kind == CODEC_ITEM_TEXT;
     size_t head = result.read - (string ? (size_t) item->value : 0);
+    maitre_assert (head >= 1);
+    maitre_assert (head <= 9);
     item->shortest = item->kind >= CODEC_ITEM_BOOL || head == shortest_head (item->value);
     *at += result.read;
     return NULL;
@@ -178,6 +187,7 @@ const char *codec_item_skip (const uint8_t **at, const uint8_t *end)
     uint64_t open[CODEC_SKIP_DEPTH_MAX] = {1}; /* values still to come, per level */
     size_t depth = 1;
     while (depth > 0) {
+        maitre_assert (depth <= CODEC_SKIP_DEPTH_MAX);
         if (open[depth - 1] == 0) {
             depth--;
             continue;
@@ -198,18 +208,22 @@ const char *codec_item_skip (const uint8_t **at, const uint8_t *end)
             return "is cut short";
         if (depth == CODEC_SKIP_DEPTH_MAX)
             return "is nested too deep";
+        maitre_assert (depth < CODEC_SKIP_DEPTH_MAX);
         open[depth++] = item.kind == CODEC_ITEM_MAP ? 2 * item.value : item.value;
     }
+    maitre_assert (*at <= end);
     return NULL;
 }
 
 static size_t append (char *out, size_t len, const char *text)
 {
+    maitre_assert (len < CODEC_PATH_SIZE);
     size_t room = CODEC_PATH_SIZE - 1 - len;
     size_t more = strlen (text);
     if (more > room)
         more = room;
     memcpy (out + len, text, more);
+    maitre_assert (len + more < CODEC_PATH_SIZE);
     return len + more;
 }
 
@@ -223,12 +237,14 @@ static size_t append_index (char *out, size_t len, size_t index)
         digits[--at] = (char) ('0' + index % 10);
         index /= 10;
     } while (index > 0);
+    maitre_assert (at >= 1);
     digits[--at] = '[';
     return append (out, len, digits + at);
 }
 
 void codec_path_write (const struct codec_path *path, char out[CODEC_PATH_SIZE])
 {
+    maitre_assert (path->count <= CODEC_DEPTH_MAX);
     size_t len = 0;
     for (size_t i = 0; i < path->count; i++) {
         if (i > 0)
@@ -237,5 +253,6 @@ void codec_path_write (const struct codec_path *path, char out[CODEC_PATH_SIZE])
         if (path->steps[i].indexed)
             len = append_index (out, len, path->steps[i].index);
     }
+    maitre_assert (len < CODEC_PATH_SIZE);
     out[len] = '\0';
 }

@@ -6,6 +6,7 @@
 #define MAITRED_SCHEMAS_RUNTIME_CODEC_ITEM_H
 
 #include "schemas/runtime/codec.h"
+#include "schemas/runtime/assert.h"
 
 enum codec_item_kind {
     CODEC_ITEM_UINT,
@@ -51,6 +52,7 @@ void codec_path_write (const struct codec_path *path, char out[CODEC_PATH_SIZE])
 /* Whether an enumeration has the value. */
 static inline bool codec_enum_has (const struct codec_field *field, uint64_t value)
 {
+    maitre_assert (field->enumeration->count >= 1);
     if (value < field->min || value > field->max)
         return false;
     /* Most enumerations have no holes; for those the range decides. */

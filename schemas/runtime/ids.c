@@ -1,9 +1,16 @@
 #include "schemas/runtime/ids.h"
 
+#include "schemas/runtime/assert.h"
+
 #include <string.h>
 
 #define ID_HASH_AT 6
 #define ID_RANDOM_AT 10
+
+_Static_assert(LOGIN_LEN_MIN <= LOGIN_LEN_MAX, "there are logins");
+_Static_assert(ID_TEXT_LEN == 2 * ID_SIZE, "two digits a byte");
+_Static_assert(ID_RANDOM_AT + 6 == ID_SIZE, "and fills the id");
+_Static_assert(ID_RANDOM_AT == ID_HASH_AT + 4, "the random part follows the hash");
 
 static void put_u48 (uint8_t *out, uint64_t value)
 {
@@ -17,6 +24,8 @@ struct id id_make (uint64_t time_ms, uint32_t hash, uint64_t random48)
     put_u48 (id.b, time_ms);
     bytes_put_u32 (id.b + ID_HASH_AT, hash);
     put_u48 (id.b + ID_RANDOM_AT, random48);
+    maitre_assert (id_time_ms (&id) == (time_ms & ID_TIME_MS_MAX));
+    maitre_assert (id_hash (&id) == hash);
     return id;
 }
 
@@ -83,6 +92,7 @@ enum status id_parse (struct bytes text, struct id *id)
         if (high < 0 || low < 0)
             return STATUS_INVALID_ARGUMENT;
         parsed.b[i] = (uint8_t) (high * 16 + low);
+        maitre_assert (parsed.b[i] == high * 16 + low);
     }
     *id = parsed;
     return STATUS_OK;
@@ -101,6 +111,8 @@ enum status login_normalise (struct bytes login, uint8_t buffer[LOGIN_LEN_MAX], 
     while (end > start && is_blank (login.data[end - 1]))
         end--;
     size_t len = end - start;
+    maitre_assert (end >= start);
+    maitre_assert (end <= login.len);
     if (len < LOGIN_LEN_MIN || len > LOGIN_LEN_MAX)
         return STATUS_INVALID_ARGUMENT;
     for (size_t i = 0; i < len; i++) {
@@ -111,5 +123,7 @@ enum status login_normalise (struct bytes login, uint8_t buffer[LOGIN_LEN_MAX], 
         buffer[i] = c >= 'A' && c <= 'Z' ? (uint8_t) (c + ('a' - 'A')) : c;
     }
     *normalised = bytes_of (buffer, len);
+    maitre_assert (!is_blank (normalised->data[0]));
+    maitre_assert (!is_blank (normalised->data[len - 1]));
     return STATUS_OK;
 }

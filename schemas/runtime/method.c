@@ -22,7 +22,8 @@ enum status method_routing_hash (const struct method *method, const void *reques
         return STATUS_INVALID_ARGUMENT;
     maitre_assert (method->route_steps_count > 0);
     for (size_t i = 0; i < method->route_steps_count; i++) {
-        maitre_assert (type != NULL && method->route_steps[i] < type->field_count);
+        maitre_assert (type != NULL);
+        maitre_assert (method->route_steps[i] < type->field_count);
         const struct codec_field *field = &type->fields[method->route_steps[i]];
         if (field->optional && !*(const bool *) (value + field->has_offset))
             return STATUS_INVALID_ARGUMENT;
@@ -33,6 +34,7 @@ enum status method_routing_hash (const struct method *method, const void *reques
     }
     if (method->route == ROUTE_LOGIN)
         return hash_login (*(const struct bytes *) value, hash);
+    maitre_assert (method->route == ROUTE_ID);
     *hash = id_hash ((const struct id *) value);
     return STATUS_OK;
 }
@@ -43,6 +45,8 @@ const struct method *method_find (
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
+        maitre_assert (middle < high);
+        maitre_assert (high <= count);
         const struct method *method = &methods[by_name[middle]];
         int order = bytes_compare (bytes_text (method->name), name);
         if (order == 0)

@@ -4,6 +4,8 @@
 
 #include "schemas/runtime/assert.h"
 
+_Static_assert(ID_SIZE == 6 + 4 + 6, "a provider is placed by the time and the random part of its id");
+
 struct siphash {
     uint64_t v0, v1, v2, v3;
     uint64_t word; /* the bytes that do not fill eight yet, the first lowest */
@@ -12,6 +14,8 @@ struct siphash {
 
 static uint64_t rotate_left (uint64_t x, unsigned bits)
 {
+    maitre_assert (bits > 0);
+    maitre_assert (bits < 64);
     return (x << bits) | (x >> (64 - bits));
 }
 
@@ -57,10 +61,12 @@ static void sip_update (struct siphash *s, struct bytes data)
             s->word = 0;
         }
     }
+    maitre_assert ((s->len & 7) != 0 || s->word == 0);
 }
 
 static uint64_t sip_final (struct siphash *s)
 {
+    maitre_assert (s->word >> (8 * (s->len & 7)) == 0);
     sip_word (s, s->word | (s->len << 56));
     s->v2 ^= 0xff;
     for (int i = 0; i < 4; i++)
@@ -108,5 +114,8 @@ uint32_t placement_hash_user (struct bytes normalised_login)
 uint32_t placement_shard (uint32_t hash, uint32_t shard_count)
 {
     maitre_assert (shard_count > 0);
-    return 1 + hash % shard_count;
+    uint32_t shard = 1 + hash % shard_count;
+    maitre_assert (shard >= 1);
+    maitre_assert (shard <= shard_count);
+    return shard;
 }

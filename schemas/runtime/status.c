@@ -1,5 +1,7 @@
 #include "schemas/runtime/status.h"
 
+_Static_assert(STATUS_UNAUTHENTICATED + 1 == STATUS_COUNT, "the names go up to the last one");
+
 static const char *const names[STATUS_COUNT] = {
     "OK",
     "CANCELLED",
