@@ -189,7 +189,7 @@ static void bind_folder (struct engine *engine)
 /* What leads here and has come further than the record says. */
 static void note_moves (struct engine *engine)
 {
-    static struct placement_move moves[MOVES_A_NOTE];
+    struct placement_move moves[MOVES_A_NOTE];
     const struct placement *record = &engine->placement.record;
     struct note_moves_request request = {
         .node = record->running.node, .first_replica = record->running.first_replica, .moves = moves};

@@ -17,6 +17,8 @@ struct last_frame {
     struct front_unsent *unsent;
     uint32_t replies;
     uint64_t bytes;
+    _Atomic bool
+        given; /* orders the above for ZeroMQ's thread; its own queue does, too, but a race detector cannot see into it */
     uint8_t data[];
 };
 
@@ -50,6 +52,7 @@ static void left (void *data, void *hint)
 {
     (void) data;
     struct last_frame *frame = hint;
+    (void) atomic_load_explicit (&frame->given, memory_order_acquire);
     atomic_fetch_sub (&frame->unsent->replies, frame->replies);
     atomic_fetch_sub (&frame->unsent->bytes, frame->bytes);
     front_unsent_release (&frame->unsent);
@@ -65,9 +68,12 @@ int front_unsent_send (struct front_unsent *unsent, void *socket, struct bytes d
         errno = ENOMEM;
         return -1;
     }
-    *frame = (struct last_frame){.unsent = unsent, .replies = replies, .bytes = bytes};
+    frame->unsent = unsent;
+    frame->replies = replies;
+    frame->bytes = bytes;
     if (data.len > 0)
         memcpy (frame->data, data.data, data.len);
+    atomic_store_explicit (&frame->given, true, memory_order_release);
     atomic_fetch_add (&unsent->references, 1);
     atomic_fetch_add (&unsent->replies, replies);
     atomic_fetch_add (&unsent->bytes, bytes);

@@ -576,5 +576,7 @@ int main (int argc, char **argv)
                 ? "{\"files\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"sectors\": %" PRIu64 ", \"names\": %" PRIu64 "}\n"
                 : "taken back: %" PRIu64 " files, %" PRIu64 " bytes cut off, %" PRIu64 " sectors, %" PRIu64 " names\n",
         cut.files, cut.bytes, cut.sectors, cut.names);
+    free (cut.ops);
+    free (cut.journal);
     return 0;
 }
