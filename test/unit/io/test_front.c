@@ -246,7 +246,12 @@ static void test_front__a_client_that_does_not_read_is_cut_off (void **state)
     assert_int_equal (stats.gone, 1);
     assert_int_equal (stats.slow_cut, 1);
     free (body);
+    /* ZeroMQ (#3442) aborts when a connection breaks in the middle of a message of several frames while its socket closes. */
     zsock_destroy (&client);
+    for (front_stats (front, &stats); stats.connections > 0; front_stats (front, &stats)) {
+        assert_true (readable (front_monitor_socket (front), WAIT_MS));
+        front_watch (front);
+    }
     front_destroy (&front);
 }
 

@@ -154,7 +154,13 @@ static void test_front_many__replies_that_wait_are_counted_one_by_one (void **st
     /* By messages it would be BOUND messages of 8 replies (256 KiB) and more; the kernel's buffers hold some megabytes. */
     assert_true (given < 16 * 1024 * 1024 / BODY + BOUND);
     free (body);
+    /* ZeroMQ (#3442) aborts when a connection breaks in the middle of a message of several frames while its socket closes. */
     zsock_destroy (&client);
+    while (stats.connections > 0) {
+        assert_true (readable (front_monitor_socket (front), WAIT_MS));
+        front_watch (front);
+        front_stats (front, &stats);
+    }
     front_destroy (&front);
 }
 
@@ -165,14 +171,15 @@ static void test_front_many__who_sends_more_than_its_turns_take_is_cut_off (void
     zsock_t *hostile = dial (front, ZMQ_DEALER), *other = dial (front, ZMQ_DEALER);
     struct front_request request;
     struct front_stats stats = {0};
-    for (uint64_t i = 0; i < 200; i++)
+    /* The fourth message passes the bound, with four calls served: it has been received whole then (see above). */
+    for (uint64_t i = 0; i < 4; i++)
         send_many (hostile, 32 * i, 32, false);
-    for (int i = 0; i < 10000 && stats.waiting_cut == 0; i++) {
+    for (int i = 0; i < 4 * 32 && stats.waiting_cut == 0; i++) {
         (void) !next (front, &request);
         front_stats (front, &stats);
     }
     assert_int_equal (stats.waiting_cut, 1);
-    assert_true (stats.requests < 200 * 32);
+    assert_true (stats.requests < 4 * 32);
     send_call (other, 1000000, "x");
     do
         assert_true (next (front, &request) != STATUS_NOT_FOUND);
