@@ -325,6 +325,7 @@ struct engine {
     uint64_t flush_checked_ms;
     uint32_t flush_next_shard;
     uint64_t turn_bytes_flushed; /* log bytes as of the last sweep */
+    bool disk_held;              /* flusher.disk, by the reactor: while it takes a snapshot's chunk */
     bool warming;                /* some replica's table comes into memory */
     uint32_t warm_next;          /* shard that is next */
     uint64_t flush_sweep;        /* counts sweeps: write-backs of all replicas because the log has grown */
@@ -535,8 +536,10 @@ void engine_hashers_completed (struct engine *engine);
 /* engine_snapshots.c */
 extern const struct shard_snapshot_ops engine_snapshot_ops;
 void engine_replica_bind_state (struct replica *replica);
+WARN_UNUSED bool engine_disk_try (struct engine *engine); /* false: the flusher has it just now */
+void engine_disk_release (struct engine *engine);
 void engine_warm_step (struct engine *engine);
-void engine_import_end (struct engine *engine, struct replica *replica); /* nothing, where none is open */
+void engine_import_end (struct replica *replica); /* nothing, where none is open */
 
 /* engine_recover.c */
 bool engine_recover (struct engine *engine, struct engine_error *error);

@@ -269,7 +269,10 @@ static void receive_chunk (struct engine *engine, struct bytes item)
     if (chunk.last && (replica->stepped || replica->collecting != 0 || replica->sealed != 0))
         return;
     struct shard_event event = {.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = &chunk};
+    if (!engine_disk_try (engine))
+        return;
     engine_step (engine, replica, &event);
+    engine_disk_release (engine);
 }
 
 /* One peer may err: only what most of the others say counts. */

@@ -137,7 +137,7 @@ static void exchange (struct engine *engine)
     struct store_error error;
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         if (engine->replicas[shard] != NULL)
-            engine_import_end (engine, engine->replicas[shard]); /* its next chunk is refused */
+            engine_import_end (engine->replicas[shard]); /* its next chunk is refused */
     }
     if (!engine_scrub_idle (engine) || !store_mend_may_exchange (engine->mend))
         return; /* a transfer that is about to end */

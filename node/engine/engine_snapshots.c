@@ -132,6 +132,22 @@ static void close_snapshot (void *context, void *snapshot)
 
 /* ---- in */
 
+/* The reactor never waits for the flusher, whose round or sweep can take as long as RocksDB likes: receive_chunk has the lock
+ * for the whole step, or drops the chunk, which comes again. */
+bool engine_disk_try (struct engine *engine)
+{
+    maitre_assert (!engine->disk_held);
+    engine->disk_held = pthread_mutex_trylock (&engine->flusher.disk) == 0;
+    return engine->disk_held;
+}
+
+void engine_disk_release (struct engine *engine)
+{
+    maitre_assert (engine->disk_held);
+    engine->disk_held = false;
+    pthread_mutex_unlock (&engine->flusher.disk);
+}
+
 static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t index, uint64_t term)
 {
     struct engine *engine = context;
@@ -143,9 +159,8 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
         return true; /* its first chunk is refused, and it comes again */
     if (failpoint (FAILPOINT_SNAPSHOT_BEGIN_BEFORE))
         return false;
-    pthread_mutex_lock (&engine->flusher.disk);
+    maitre_assert (engine->disk_held);
     enum status status = store_import_begin (engine->store, shard, id, index, term, &replica->import, &error);
-    pthread_mutex_unlock (&engine->flusher.disk);
     failpoint_pass (FAILPOINT_SNAPSHOT_BEGIN_AFTER);
     if (status != STATUS_OK)
         event_log (EVENT_LOG_ERROR, "a snapshot cannot be received", event_log_u64 ("shard", shard),
@@ -160,10 +175,9 @@ static enum status take_stored_chunk (struct engine *engine, struct replica *rep
 {
     if (failpoint (FAILPOINT_SNAPSHOT_CHUNK_BEFORE))
         return STATUS_INTERNAL;
-    pthread_mutex_lock (&engine->flusher.disk);
+    maitre_assert (engine->disk_held);
     enum status status = store_import_chunk (
         replica->import, bytes_of (replica->incoming + LENGTH_BYTES, replica->incoming_len - LENGTH_BYTES));
-    pthread_mutex_unlock (&engine->flusher.disk);
     failpoint_pass (FAILPOINT_SNAPSHOT_CHUNK_AFTER);
     replica->incoming_len = 0;
     if (status == STATUS_DATA_LOSS) /* the chunk's checksum, not our disk */
@@ -204,11 +218,9 @@ static enum status take_chunk (void *context, uint32_t shard, struct bytes data)
     return STATUS_OK;
 }
 
-void engine_import_end (struct engine *engine, struct replica *replica)
+void engine_import_end (struct replica *replica)
 {
-    pthread_mutex_lock (&engine->flusher.disk);
-    store_import_close (&replica->import);
-    pthread_mutex_unlock (&engine->flusher.disk);
+    store_import_close (&replica->import); /* its own files alone: no lock */
     free (replica->incoming);
     replica->incoming = NULL;
     replica->incoming_len = 0;
@@ -217,7 +229,7 @@ void engine_import_end (struct engine *engine, struct replica *replica)
 static void abort_import (void *context, uint32_t shard)
 {
     struct engine *engine = context;
-    engine_import_end (engine, engine_replica (engine, shard));
+    engine_import_end (engine_replica (engine, shard));
 }
 
 /* The generation, the cut of the log and the configuration in one batch of their own. The writer is idle meanwhile, and
@@ -251,14 +263,12 @@ static bool finish_import (
     maitre_assert (replica->collecting == 0 && replica->sealed == 0);
     /* A write-back of the old table that is under way is for a generation that nobody reads any more. */
     engine_flush_forget (engine, replica);
-    pthread_mutex_lock (&engine->flusher.disk);
+    maitre_assert (engine->disk_held);
     enum status status = failpoint (FAILPOINT_SNAPSHOT_FINISH_BEFORE)
                              ? STATUS_INTERNAL
                              : store_import_finish (replica->import, &generation, &error);
-    pthread_mutex_unlock (&engine->flusher.disk);
     bool installed = status == STATUS_OK && install (engine, replica, generation, index, term, members);
-    engine_import_end (
-        engine, replica); /* only now: until the install is committed a sweep must leave the generation alone */
+    engine_import_end (replica); /* only now: until the install is committed a sweep must leave the generation alone */
     if (!installed)
         return false;
     struct table *table = table_new (engine->store, &engine->budget, shard, replica->id, generation, false);

@@ -217,6 +217,25 @@ enum status store_state_sweep (struct store *store, size_t max, bool *left, stru
     return status;
 }
 
+/* Whether nothing stands in a generation: no need then to delete it, which costs a file of the first level each time. */
+static bool is_empty (struct store *store, uint32_t shard, uint64_t replica, uint32_t generation)
+{
+    struct state_key from, to;
+    state_key_head (&from, shard, replica, generation, STATE_KEY_KIND_APPLIED);
+    state_key_head (&to, shard, replica, generation, STATE_KEY_KIND_END);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator (store->state.db, store->state.read);
+    char *failed = NULL;
+    rocksdb_iter_seek (iterator, (const char *) from.data, from.len);
+    size_t len = 0;
+    const char *key = rocksdb_iter_valid (iterator) ? rocksdb_iter_key (iterator, &len) : NULL;
+    bool empty = key == NULL || bytes_compare (bytes_of (key, len), state_key_bytes (&to)) >= 0;
+    rocksdb_iter_get_error (iterator, &failed);
+    rocksdb_iter_destroy (iterator);
+    empty = empty && failed == NULL; /* what cannot be read is deleted */
+    rocksdb_free (failed);
+    return empty;
+}
+
 enum status store_state_fresh (
     struct store *store, uint32_t shard, uint64_t replica, uint32_t *generation, struct store_error *error)
 {
@@ -224,6 +243,9 @@ enum status store_state_fresh (
     struct registry_record *record = registry_find (&store->registry, shard, replica);
     *generation = record == NULL ? 1 : record->generation + 1;
     pthread_mutex_unlock (&store->lock);
+    /* Every deletion is flushed by who made it, under the same locks: none that a crash could take back hides anything. */
+    if (is_empty (store, shard, replica, *generation))
+        return STATUS_OK;
     enum status status = delete_generation (store, shard, replica, *generation, error);
     /* Durable before the generation fills: deletions are not in any log, and data that comes in later must stay. */
     return status == STATUS_OK ? flush_state (store, error) : status;

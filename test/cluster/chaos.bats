@@ -18,6 +18,14 @@ teardown() {
   same "$(printf '%s' "$output" | json verify.acknowledged)" "$(printf '%s' "$output" | json verify.found)" "found"
 }
 
+@test "a node comes back by snapshots under load, and again with transfers interrupted: everything acknowledged is there" {
+  run --separate-stderr "$ROOT/scripts/chaos" away --seconds 8 --interrupt 1 --clients 8 --seed "${MAITRED_CHAOS_SEED:-$RANDOM}" --bin "$BIN" --json
+  printf '%s\n' "$stderr" "$output"
+  same 0 "$status" "exit code"
+  [ "$(printf '%s' "$output" | json snapshots)" -ge 1 ]
+  same 1 "$(printf '%s' "$output" | json rounds)" "rounds"
+}
+
 @test "planted violations: a lost booking, a wrong one and a slot given twice are each seen" {
   cluster_new 1
   history=$BATS_TEST_TMPDIR/history
