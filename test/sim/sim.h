@@ -476,6 +476,8 @@ void sim_fault_heal (struct sim *sim);
 /* A node just won an election; and what may follow. */
 void sim_fault_elected (struct sim *sim, struct sim_node *node);
 void sim_fault_strike (struct sim *sim, struct sim_node *node);
+/* The node dies now, in the middle of its duties, and comes back. */
+void sim_fault_dies (struct sim *sim, struct sim_node *node);
 /* The damage that waits for a node that has just crashed. True: it may stop the node from starting. */
 bool sim_fault_damage (struct sim *sim, struct sim_node *node);
 /* A batch of the node is about to be synced: true when that fails, and the process with it. */

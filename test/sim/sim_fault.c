@@ -59,12 +59,17 @@ static void crash (struct sim *sim, struct sim_node *node, uint64_t least_ms, ui
     if (!node->alive)
         return;
     sim_fault_count (sim, SIM_CRASH);
-    sim_node_crash (sim, node);
+    (void) sim_node_crash (sim, node);
     sim_queue_push (&sim->queue, (struct sim_happening){
                                      .time_us = sim->time_us + 1000 * sim_between (sim, least_ms, most_ms),
                                      .kind = SIM_RESTART,
                                      .node = node->index,
                                  });
+}
+
+void sim_fault_dies (struct sim *sim, struct sim_node *node)
+{
+    crash (sim, node, 20, 1500);
 }
 
 void sim_fault_elected (struct sim *sim, struct sim_node *node)

@@ -324,7 +324,7 @@ void sim_node_turn (struct sim *sim, struct sim_node *node)
     node->wake_us = 0;
     if (!turn_of_all (sim, node, now_ms)) {
         sim_disk_start (sim, node); /* what was handed to the disk may be on its way */
-        sim_node_crash (sim, node);
+        sim_fault_dies (sim, node);
         return;
     }
     for (size_t i = 0; i < node->replicas_count; i++) {
