@@ -59,6 +59,8 @@ enum sim_happening_kind {
     SIM_RESTART,  /* node comes back */
     SIM_ADMIN,    /* the membership script goes on */
     SIM_STRIKE,   /* node: dies in the middle of its first steps as a leader */
+    SIM_ASKED,    /* node: a message of client `peer` */
+    SIM_ANSWERED, /* client `peer`: a message of `node`, in its life `value` */
 };
 
 struct sim_happening {
@@ -261,7 +263,8 @@ struct sim_node {
 };
 
 void sim_node_start (struct sim *sim, struct sim_node *node);
-void sim_node_crash (struct sim *sim, struct sim_node *node);
+/* False: nobody hears of it. */
+bool sim_node_crash (struct sim *sim, struct sim_node *node);
 void sim_node_open_replica (struct sim *sim, struct sim_node *node, struct sim_stored *stored);
 void sim_node_drop_replica (struct sim *sim, struct sim_node *node, uint64_t replica);
 struct sim_replica *sim_node_find (struct sim_node *node, uint64_t replica);
@@ -308,6 +311,11 @@ bool sim_shard_turn (struct sim *sim, struct sim_replica *replica, uint64_t now_
 uint64_t sim_shard_deadline_ms (const struct sim_replica *replica);
 void sim_shard_ask (struct sim *sim, uint64_t client);
 void sim_shard_lost (struct sim *sim, uint64_t token);
+/* sim_front.c: messages between clients and nodes. */
+struct sim_engine;
+void sim_front_received (struct sim_engine *engine, uint32_t client, struct bytes message, uint64_t now_ms);
+void sim_front_calls_lost (struct sim *sim, struct bytes message);
+void sim_front_answered (struct sim *sim, uint32_t node, uint64_t epoch, uint32_t client, struct bytes message);
 void sim_shard_clients_close (struct sim *sim);
 void sim_shard_final (struct sim *sim, struct sim_replica *replica);
 
@@ -366,6 +374,7 @@ struct sim_counts {
     uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
         changes, forwarded;
     uint64_t certain, doubtful, emptied; /* replicas of a node whose log had a hole, by what became of them */
+    uint64_t together, lists;            /* messages of several replies, parts of lists */
     uint64_t faults[SIM_FAMILIES_MAX];   /* injected, by the family's bit */
 };
 struct sim_oracle {
@@ -420,6 +429,11 @@ void sim_promise_read (struct sim *sim, struct sim_replica *replica, uint64_t as
 void sim_phase_deaf (struct sim *sim);
 void sim_phase_forget (struct sim *sim);
 void sim_phase_restart (struct sim *sim);
+/* Everybody lives, nothing is damaged, cut or on its way to other members. */
+bool sim_phase_all_well (const struct sim *sim);
+/* sim_bounds.c: how long a fail-over may take (P6). */
+void sim_bounds_kill (struct sim *sim);
+void sim_bounds_silence (struct sim *sim);
 /* sim_run.c: what happens until then. Without clients they wait. */
 void sim_run_until (struct sim *sim, uint64_t until_us, bool clients);
 
@@ -538,11 +552,12 @@ struct sim {
     uint32_t wiped_node;            /* 0: none in this run */
     uint64_t records_max;           /* request records that a shard keeps */
     uint32_t cut_from, cut_to;      /* a one-way cut that stays after healing; 0: none */
+    uint64_t noticed_us_max, silent_us_max; /* the longest fail-over of a phase: connections broke; they did not */
 };
 
 struct sim_result {
     struct sim_counts counts;
-    uint64_t simulated_us, settle_us;
+    uint64_t simulated_us, settle_us, noticed_us, silent_us;
     uint32_t families, nodes, shards;
 };
 /* sim_run.c: one seed once; the hash of its trace. result may be NULL. */

@@ -56,6 +56,7 @@ void sim_engine_open (struct sim *sim, struct sim_node *node)
     engine->sim = sim;
     engine->node = node;
     node->engine = engine;
+    sim_front_open (engine);
     enum status status = route_map_init (&engine->map, sim->shards_count - 1);
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
         outbox_init (&engine->now[n]);
@@ -71,11 +72,12 @@ void sim_engine_close (struct sim *sim, struct sim_node *node)
 {
     struct sim_engine *engine = node->engine;
     for (size_t i = 0; i < engine->packets_count; i++) {
-        if (engine->packets[i].attempt != 0)
-            sim_shard_lost (sim, engine->packets[i].attempt);
+        if (engine->packets[i].client != 0)
+            sim_front_calls_lost (sim, bytes_of (engine->packets[i].data, engine->packets[i].len));
         free (engine->packets[i].data);
     }
     sim_engine_calls_lost (engine);
+    sim_front_close (engine);
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
         outbox_close (&engine->now[n]);
         outbox_close (&engine->bulk[n]);
@@ -132,8 +134,8 @@ static void take_packets (struct sim_engine *engine, uint64_t now_ms)
     engine->packets_count = engine->packets_size = 0;
     for (size_t i = 0; i < count; i++) {
         struct sim_packet *packet = &packets[i];
-        if (packet->attempt != 0)
-            sim_engine_request (engine, packet->attempt, now_ms);
+        if (packet->client != 0)
+            sim_front_received (engine, packet->client, bytes_of (packet->data, packet->len), now_ms);
         else if (packet->data == NULL)
             link_changed (engine, packet->from, packet->up, now_ms);
         else if (packet->data[0] == SIM_PACKET_FRAME)
@@ -181,12 +183,15 @@ bool sim_engine_turn (struct sim *sim, struct sim_node *node, uint64_t now_ms)
         if (now_ms >= sim_shard_deadline_ms (replica))
             sim_shard_step (replica, (struct shard_event){.type = SHARD_EVENT_TICK}, now_ms);
         if (shard->stepped && !sim_shard_turn (sim, replica, now_ms)) {
-            if (sim_chance (sim, 2))
-                sim_engine_flush (engine); /* what was handed to the network may be on its way */
+            if (sim_chance (sim, 2)) { /* what was handed to the network may be on its way */
+                sim_engine_flush (engine);
+                sim_front_flush (engine);
+            }
             return false;
         }
     }
     sim_engine_flush (engine);
+    sim_front_flush (engine);
     return true;
 }
 

@@ -26,14 +26,13 @@
 /* As enum transport_section. */
 enum sim_section { SIM_RAFT, SIM_ACKS, SIM_CALLS, SIM_REPLIES, SIM_CHUNKS, SIM_NOTICES };
 
-enum sim_packet_tag { SIM_PACKET_FRAME = 1, SIM_PACKET_GOSSIP, SIM_PACKET_LINK, SIM_PACKET_REQUEST };
+enum sim_packet_tag { SIM_PACKET_FRAME = 1, SIM_PACKET_GOSSIP, SIM_PACKET_LINK };
 
 struct sim_packet {
-    uint8_t *data; /* a tag, then bytes; owned */
+    uint8_t *data; /* a tag, then bytes; of a client: the message; owned */
     size_t len;
-    uint32_t from;
-    bool up;          /* LINK */
-    uint64_t attempt; /* REQUEST */
+    uint32_t from, client; /* 0: the other */
+    bool up;               /* LINK */
 };
 
 enum sim_call_source { SIM_CALL_FREE = 0, SIM_CALL_CLIENT, SIM_CALL_PEER };
@@ -46,6 +45,7 @@ struct sim_call {
     const struct method *method;
     uint64_t deadline_ms;
     uint64_t remote_call; /* the client's attempt, or the peer's call */
+    uint32_t client;
     struct principal principal;
     struct id request_id;
 };
@@ -62,6 +62,7 @@ struct sim_engine {
     struct sim_node *node;
     struct outbox now[SIM_NODES_MAX + 1], bulk[SIM_NODES_MAX + 1];
     struct route_map map;
+    struct front_outbox *front;
     struct sim_packet *packets; /* arrived, and not looked at yet */
     size_t packets_count, packets_size;
     struct sim_call *calls;
@@ -104,7 +105,9 @@ void sim_engine_bind (struct sim_engine *engine, uint32_t node, const struct id 
 bool sim_engine_impostor (const struct sim_engine *engine, uint32_t node, const struct id *uuid);
 
 /* ---- sim_engine_calls.c ---- */
-void sim_engine_request (struct sim_engine *engine, uint64_t attempt, uint64_t now_ms);
+struct sim_asked;
+void sim_engine_request (struct sim_engine *engine, uint32_t client, uint64_t attempt, const struct sim_asked *asked,
+    uint64_t deadline_ms, uint64_t now_ms);
 void sim_engine_call_received (struct sim_engine *engine, uint32_t node, struct bytes item, uint64_t now_ms);
 void sim_engine_reply_received (struct sim_engine *engine, uint32_t node, struct bytes item);
 void sim_engine_shard_reply (struct sim_engine *engine, const struct shard_reply *reply);
@@ -126,7 +129,16 @@ void sim_engine_gossip_received (struct sim_engine *engine, struct bytes bytes, 
 void sim_engine_gossip_tick (struct sim_engine *engine, uint64_t now_ms);
 void sim_engine_gossip_link_down (struct sim_engine *engine, uint32_t node, uint64_t now_ms);
 
-/* ---- sim_shard_client.c: the clients' end ---- */
+/* ---- sim_front.c ---- */
+bool sim_front_many (uint32_t client);
+void sim_front_send (
+    struct sim *sim, const struct sim_node *node, uint32_t client, const uint64_t *attempts, size_t count);
+void sim_front_open (struct sim_engine *engine);
+void sim_front_reply (struct sim_engine *engine, uint32_t client, uint64_t attempt, const struct route_answer *answer);
+void sim_front_flush (struct sim_engine *engine);
+void sim_front_close (struct sim_engine *engine);
+
+/* ---- sim_work.c: the clients' end ---- */
 struct sim_asked {
     const struct method *method;
     struct principal principal;
@@ -134,6 +146,8 @@ struct sim_asked {
     struct bytes body;
 };
 struct sim_asked sim_shard_asked (struct sim *sim, uint64_t attempt);
-void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t attempt, const struct route_answer *answer);
+struct principal sim_shard_principal (struct sim *sim, uint64_t attempt);
+void sim_shard_answer (
+    struct sim *sim, uint32_t node, uint32_t client, uint64_t attempt, const struct route_answer *answer);
 
 #endif

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
+#include "schemas/generated/reserve.h"
 #include "schemas/runtime/placement_hash.h"
 
-#define CALL_MS 3000
 #define BODY_BYTES_MAX 65536
 #define CALLS_MAX 4096
 
@@ -65,7 +65,7 @@ static void answer_call (struct sim_engine *engine, struct sim_call *call, const
     if (copy.source == SIM_CALL_PEER)
         answer_peer (engine, &copy, answer);
     else
-        sim_shard_answer (engine->sim, engine->node->index, copy.remote_call, answer);
+        sim_front_reply (engine, copy.client, copy.remote_call, answer);
 }
 
 static void refuse (struct sim_engine *engine, struct sim_call *call, enum status status, const char *reason)
@@ -194,30 +194,50 @@ static bool is_write (const struct method *method)
     return method->class == METHOD_WRITE || method->class == METHOD_SYSTEM_WRITE;
 }
 
-void sim_engine_request (struct sim_engine *engine, uint64_t attempt, uint64_t now_ms)
+/* Where the fan-out of a list goes on. */
+static uint32_t shard_of_part (const struct sim_engine *engine, const void *value)
 {
-    struct sim_asked asked = sim_shard_asked (engine->sim, attempt);
+    const struct reserve_list_request *request = value;
+    uint32_t shard = 0;
+    if (!request->has_page_token || services_page_shard (request->page_token, &shard) != STATUS_OK || shard == 0 ||
+        shard >= engine->sim->shards_count)
+        sim_fail (engine->sim, "a part of a list that is of no shard");
+    return shard;
+}
+
+static uint32_t shard_of (const struct sim_engine *engine, const struct sim_asked *asked)
+{
+    static uint64_t memory[BODY_BYTES_MAX];
+    const struct method *method = asked->method;
+    uint32_t hash = id_hash (&asked->request_id);
+    struct arena arena;
+    if (method->class == METHOD_SYSTEM_READ || method->class == METHOD_SYSTEM_WRITE)
+        return 0;
+    arena_init (&arena, memory, sizeof memory);
+    void *value = arena_alloc (&arena, method->request->size);
+    if (codec_decode (method->request, asked->body, CODEC_LENIENT, &arena, value, NULL) != STATUS_OK)
+        sim_fail (engine->sim, "a request to %s does not decode", method->name);
+    if (method->class == METHOD_FANOUT)
+        return shard_of_part (engine, value);
+    if (id_is_zero (&asked->request_id) && method_routing_hash (method, value, &hash) != STATUS_OK)
+        sim_fail (engine->sim, "a request to %s cannot be routed", method->name);
+    return placement_shard (hash, engine->sim->shards_count - 1);
+}
+
+void sim_engine_request (struct sim_engine *engine, uint32_t client, uint64_t attempt, const struct sim_asked *asked,
+    uint64_t deadline_ms, uint64_t now_ms)
+{
     struct sim_call *call = call_new (engine);
     call->source = SIM_CALL_CLIENT;
+    call->client = client;
     call->remote_call = attempt;
-    call->method = asked.method;
-    call->write = is_write (asked.method);
-    call->principal = asked.principal;
-    call->request_id = asked.request_id;
-    call->deadline_ms = now_ms + CALL_MS;
-    uint32_t hash = id_hash (&asked.request_id);
-    bool system = asked.method->class == METHOD_SYSTEM_READ || asked.method->class == METHOD_SYSTEM_WRITE;
-    if (!system && id_is_zero (&asked.request_id)) {
-        static uint64_t memory[BODY_BYTES_MAX];
-        struct arena arena;
-        arena_init (&arena, memory, sizeof memory);
-        void *value = arena_alloc (&arena, asked.method->request->size);
-        if (codec_decode (asked.method->request, asked.body, CODEC_LENIENT, &arena, value, NULL) != STATUS_OK ||
-            method_routing_hash (asked.method, value, &hash) != STATUS_OK)
-            sim_fail (engine->sim, "a request to %s does not decode", asked.method->name);
-    }
-    call->shard = system ? 0 : placement_shard (hash, engine->sim->shards_count - 1);
-    route (engine, call, asked.body, 0, now_ms);
+    call->method = asked->method;
+    call->write = is_write (asked->method);
+    call->principal = asked->principal;
+    call->request_id = asked->request_id;
+    call->deadline_ms = deadline_ms;
+    call->shard = shard_of (engine, asked);
+    route (engine, call, asked->body, 0, now_ms);
 }
 
 /* ---- from and to other nodes ---- */

@@ -133,13 +133,17 @@ static void print_stats (const struct sim_options *options, const struct sim_res
     printf ("{\"seed\":%lu,\"model\":\"%s\",\"duration_ms\":%lu,\"families\":\"%x\"", (unsigned long) options->seed,
         options->services ? "services" : "raft", (unsigned long) options->duration_ms, result->families);
     if (ran) {
-        printf (",\"nodes\":%u,\"shards\":%u,\"simulated_ms\":%lu,\"settle_ms\":%lu", result->nodes, result->shards,
-            (unsigned long) (result->simulated_us / 1000), (unsigned long) (result->settle_us / 1000));
+        printf (
+            ",\"nodes\":%u,\"shards\":%u,\"simulated_ms\":%lu,\"settle_ms\":%lu,\"noticed_ms\":%lu,\"silent_ms\":%lu",
+            result->nodes, result->shards, (unsigned long) (result->simulated_us / 1000),
+            (unsigned long) (result->settle_us / 1000), (unsigned long) (result->noticed_us / 1000),
+            (unsigned long) (result->silent_us / 1000));
         printf (",\"elections\":%lu,\"applied\":%lu,\"writes\":%lu,\"reads\":%lu,\"unknown\":%lu,\"repeated\":%lu"
-                ",\"restores\":%lu,\"changes\":%lu,\"faults\":{",
+                ",\"restores\":%lu,\"changes\":%lu,\"together\":%lu,\"lists\":%lu,\"faults\":{",
             (unsigned long) c->elections, (unsigned long) c->applied, (unsigned long) c->writes,
             (unsigned long) c->reads, (unsigned long) c->unknown, (unsigned long) c->repeated,
-            (unsigned long) c->restores, (unsigned long) c->changes);
+            (unsigned long) c->restores, (unsigned long) c->changes, (unsigned long) c->together,
+            (unsigned long) c->lists);
         for (unsigned i = 0, some = 0; i < SIM_FAMILIES; i++)
             if (c->faults[i] > 0)
                 printf ("%s\"%s\":%lu", some++ ? "," : "", sim_family_names[i], (unsigned long) c->faults[i]);

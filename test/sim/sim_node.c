@@ -189,7 +189,7 @@ void sim_node_start (struct sim *sim, struct sim_node *node)
     sim_node_wake (sim, node, 1);
 }
 
-void sim_node_crash (struct sim *sim, struct sim_node *node)
+bool sim_node_crash (struct sim *sim, struct sim_node *node)
 {
     maitre_assert (node->alive);
     sim_trace (sim, "node %u crashes", node->index);
@@ -201,10 +201,11 @@ void sim_node_crash (struct sim *sim, struct sim_node *node)
         sim_engine_close (sim, node);
     sim_disk_crash (sim, node);
     if (sim_chance (sim, 10))
-        return; /* a machine that vanishes: nobody hears of it */
+        return false; /* a machine that vanishes: nobody hears of it */
     for (uint32_t peer = 1; peer <= sim->nodes_count; peer++)
         if (peer != node->index)
             sim_net_link (sim, node->index, peer, false, sim_between (sim, 300, 2000));
+    return true;
 }
 
 /* ---- what reaches a node ---- */

@@ -8,7 +8,7 @@
 #define NOTICE_US (3 * 1000 * 1000)
 #define RESTART_US (3 * 1000 * 1000)
 
-static bool all_well (const struct sim *sim)
+bool sim_phase_all_well (const struct sim *sim)
 {
     for (uint32_t n = 1; n <= sim->nodes_count; n++)
         if (!sim->nodes[n].alive)
@@ -40,7 +40,7 @@ static struct sim_replica *any_follower (struct sim *sim, struct sim_replica *le
 void sim_phase_deaf (struct sim *sim)
 {
     uint32_t shard = (uint32_t) sim_below (sim, sim->shards_count);
-    struct sim_replica *leader = all_well (sim) ? sim_find_leader (sim, shard) : NULL;
+    struct sim_replica *leader = sim_phase_all_well (sim) ? sim_find_leader (sim, shard) : NULL;
     struct sim_replica *deaf = leader ? any_follower (sim, leader) : NULL;
     bool moves = sim->options.services && (sim->families & (SIM_TRANSFER | SIM_SMALL));
     if (!deaf || moves)
@@ -62,7 +62,7 @@ void sim_phase_deaf (struct sim *sim)
 void sim_phase_forget (struct sim *sim)
 {
     uint32_t shard = (uint32_t) sim_below (sim, sim->shards_count);
-    struct sim_replica *leader = all_well (sim) ? sim_find_leader (sim, shard) : NULL;
+    struct sim_replica *leader = sim_phase_all_well (sim) ? sim_find_leader (sim, shard) : NULL;
     struct sim_replica *victim = leader ? any_follower (sim, leader) : NULL;
     if (!victim)
         return;
@@ -105,7 +105,7 @@ void sim_phase_forget (struct sim *sim)
 /* All nodes lose power, and start at the same moment: one candidate a group, give or take, not a storm (G4). */
 void sim_phase_restart (struct sim *sim)
 {
-    if (!all_well (sim))
+    if (!sim_phase_all_well (sim))
         return;
     uint64_t before = sim->candidacies;
     for (uint32_t n = 1; n <= sim->nodes_count; n++)

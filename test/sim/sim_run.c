@@ -147,6 +147,19 @@ static void happen (struct sim *sim, struct sim_happening *happening, bool clien
         if (reaches)
             sim_fault_strike (sim, node);
         break;
+    case SIM_ASKED:
+        if (reaches)
+            sim_engine_packet (sim, node,
+                (struct sim_packet){.data = happening->data, .len = happening->len, .client = happening->peer});
+        else
+            sim_front_calls_lost (sim, bytes_of (happening->data, happening->len));
+        if (reaches)
+            happening->data = NULL; /* taken over */
+        break;
+    case SIM_ANSWERED:
+        sim_front_answered (
+            sim, happening->node, happening->value, happening->peer, bytes_of (happening->data, happening->len));
+        break;
     case SIM_ADMIN:
         sim_admin_next (sim);
         break;
@@ -273,6 +286,8 @@ uint64_t sim_run (const struct sim_options *options, struct sim_result *result)
     uint64_t settled_us = sim->time_us;
     require_calm (sim);
     sim_phase_deaf (sim);
+    sim_bounds_silence (sim);
+    sim_bounds_kill (sim);
     sim_phase_forget (sim);
     sim_phase_restart (sim);
     for (uint32_t n = 1; sim->options.services && n <= sim->nodes_count; n++)
@@ -286,6 +301,8 @@ uint64_t sim_run (const struct sim_options *options, struct sim_result *result)
             .counts = sim->oracle.counts,
             .simulated_us = sim->time_us,
             .settle_us = settled_us - healed_us,
+            .noticed_us = sim->noticed_us_max,
+            .silent_us = sim->silent_us_max,
             .families = sim->families,
             .nodes = sim->nodes_count,
             .shards = sim->shards_count,

@@ -41,6 +41,7 @@ const struct method *work_method (enum work_act act)
         [WORK_MOVE] = METHOD_NUMBER_RESERVE_MOVE,
         [WORK_GET] = METHOD_NUMBER_RESERVE_GET,
         [WORK_CHECK] = METHOD_NUMBER_AVAIL_CHECK,
+        [WORK_LIST] = METHOD_NUMBER_RESERVE_LIST,
         [WORK_PLACE] = METHOD_NUMBER_ORDER_PLACE,
         [WORK_ACCEPT] = METHOD_NUMBER_ORDER_ADVANCE,
         [WORK_DECLINE] = METHOD_NUMBER_ORDER_ADVANCE,
@@ -60,7 +61,7 @@ struct principal work_admin (void)
 
 static bool is_read (enum work_act act)
 {
-    return act == WORK_GET || act == WORK_ORDER_GET || act == WORK_CHECK;
+    return act == WORK_GET || act == WORK_ORDER_GET || act == WORK_CHECK || act == WORK_LIST;
 }
 
 size_t work_request_new (
@@ -97,10 +98,32 @@ static struct sim_node *choose_node (struct sim *sim, uint32_t shard)
     return &sim->nodes[sim_between (sim, 1, sim->nodes_count)];
 }
 
-void sim_shard_ask (struct sim *sim, uint64_t client)
+static uint32_t any_shard (struct sim *sim)
+{
+    return sim_chance (sim, 30) ? 0 : (uint32_t) sim_between (sim, 1, sim->shards_count - 1);
+}
+
+static uint64_t new_attempt (struct sim *sim, const struct sim_node *node, uint32_t client, uint32_t shard)
 {
     struct sim_work *work = work_of (sim);
-    uint32_t shard = sim_chance (sim, 30) ? 0 : (uint32_t) sim_between (sim, 1, sim->shards_count - 1);
+    size_t place = work_choose (sim, shard);
+    const struct work_request *request = &work->requests[place - 1];
+    sim_grow (&work->attempts, &work->attempts_size, work->attempts_count, sizeof *work->attempts);
+    struct work_attempt *attempt = &work->attempts[work->attempts_count++];
+    *attempt = (struct work_attempt){.request = place, .pending = true, .node = node->index, .client = client};
+    attempt->changed = request->settled && !request->too_old && sim_chance (sim, 3);
+    if (request->act == WORK_LIST)
+        work_list_noted (sim, work->attempts_count);
+    else if (is_read (request->act))
+        work_note_read (sim, attempt);
+    return work->attempts_count;
+}
+
+/* One call, or several at once in one message: perhaps the same one twice. */
+void sim_shard_ask (struct sim *sim, uint64_t client)
+{
+    uint64_t attempts[WORK_TOGETHER_MAX];
+    uint32_t shard = any_shard (sim);
     sim_queue_push (&sim->queue, (struct sim_happening){
                                      .time_us = sim->time_us + sim_between (sim, 2000, 60 * 1000),
                                      .kind = SIM_CLIENT,
@@ -109,15 +132,19 @@ void sim_shard_ask (struct sim *sim, uint64_t client)
     struct sim_node *node = choose_node (sim, shard);
     if (!node->alive)
         return; /* the connection is refused */
-    size_t place = work_choose (sim, shard);
-    const struct work_request *request = &work->requests[place - 1];
-    sim_grow (&work->attempts, &work->attempts_size, work->attempts_count, sizeof *work->attempts);
-    struct work_attempt *attempt = &work->attempts[work->attempts_count++];
-    *attempt = (struct work_attempt){.request = place, .pending = true, .node = node->index};
-    attempt->changed = request->settled && !request->too_old && sim_chance (sim, 3);
-    if (is_read (request->act))
-        work_note_read (sim, attempt);
-    sim_engine_packet (sim, node, (struct sim_packet){.attempt = work->attempts_count});
+    bool together = sim_front_many ((uint32_t) client) && sim_chance (sim, 3);
+    size_t count = together ? (size_t) sim_between (sim, 2, WORK_TOGETHER_MAX) : 1;
+    for (size_t i = 0; i < count; i++)
+        attempts[i] = new_attempt (sim, node, (uint32_t) client, i == 0 ? shard : any_shard (sim));
+    sim_front_send (sim, node, (uint32_t) client, attempts, count);
+}
+
+struct principal sim_shard_principal (struct sim *sim, uint64_t token)
+{
+    const struct sim_work *work = work_of (sim);
+    if (token == 0 || token > work->attempts_count)
+        sim_fail (sim, "a call that nobody made");
+    return work->requests[work->attempts[token - 1].request - 1].who;
 }
 
 struct sim_asked sim_shard_asked (struct sim *sim, uint64_t token)
@@ -269,7 +296,8 @@ static void set_clock_back (struct sim *sim, const struct work_request *request,
             *founding[i] = 0;
 }
 
-void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const struct route_answer *answer)
+void sim_shard_answer (
+    struct sim *sim, uint32_t node, uint32_t client, uint64_t token, const struct route_answer *answer)
 {
     struct sim_work *work = work_of (sim);
     if (token == 0 || token > work->attempts_count)
@@ -278,6 +306,9 @@ void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const str
     struct work_request *request = &work->requests[attempt->request - 1];
     if (!attempt->pending || attempt->node != node)
         sim_fail (sim, "call %lu is answered twice", (unsigned long) token);
+    if (attempt->client != client)
+        sim_fail (sim, "client %u gets the answer to call %lu, which client %u made", client, (unsigned long) token,
+            attempt->client);
     attempt->pending = false;
     sim_trace (sim, "node %u answers %lu (act %u, request %lu): %s %s%s", node, (unsigned long) token,
         (unsigned) request->act, (unsigned long) attempt->request, status_name (answer->status),
@@ -286,13 +317,18 @@ void sim_shard_answer (struct sim *sim, uint32_t node, uint64_t token, const str
         work->shards[request->shard].hint = answer->leader_node;
     if (reason_is (answer, "REQUEST_FROM_FUTURE"))
         set_clock_back (sim, request, attempt->request);
+    if (request->act == WORK_LIST && answer->status == STATUS_INVALID_ARGUMENT)
+        sim_fail (sim, "shard %u: the token of a list is not taken back", request->shard);
     if (!is_final (answer)) {
         *(answer->maybe_applied ? &sim->oracle.counts.unknown : &sim->oracle.counts.refused) += 1;
         return;
     }
     if (is_read (request->act)) {
         sim->oracle.counts.reads++;
-        work_check_read (sim, attempt, answer);
+        if (request->act == WORK_LIST)
+            work_list_answered (sim, token, request, answer);
+        else
+            work_check_read (sim, attempt, answer);
         return;
     }
     sim->oracle.counts.writes++;
@@ -310,6 +346,7 @@ void sim_shard_clients_close (struct sim *sim)
     struct sim_work *work = sim->work;
     if (!work)
         return;
+    work_lists_close (work);
     free (work->things);
     free (work->requests);
     free (work->attempts);

@@ -3,6 +3,7 @@
  * Room: test/sim. Clients ask any node, follow hints now and then, and repeat what they do not know the outcome of.
  *   sim_work.c          requests, attempts, answers: a request id has one verdict
  *   sim_work_asks.c     what a client does next, and the bodies of its requests
+ *   sim_work_list.c     lists over all shards
  *   sim_work_knows.c    what must be true of each thing, given what was acknowledged and what was only tried
  *   sim_work_final.c    in the end: everything acknowledged is there, on every replica
  *
@@ -17,6 +18,7 @@
 
 #include "test/sim/sim_engine.h"
 
+#define WORK_TOGETHER_MAX 5 /* calls in one message */
 #define WORK_CAPACITY 3
 #define WORK_BUCKETS 12
 #define WORK_STOCK 40
@@ -34,6 +36,7 @@ enum work_act {
     WORK_MOVE,
     WORK_GET,
     WORK_CHECK,
+    WORK_LIST,
     WORK_PLACE,
     WORK_ACCEPT,
     WORK_DECLINE,
@@ -80,13 +83,14 @@ struct work_request {
     bool too_old; /* its record is gone, said the shard */
     enum status verdict;
     uint64_t verdict_hash;
-    size_t about; /* WORK_OUTCOME: the request that it asks about, index + 1 */
+    uint64_t customer; /* WORK_LIST */
+    size_t about;      /* WORK_OUTCOME: the request that it asks about, index + 1 */
 };
 
 struct work_attempt {
     size_t request;
     bool pending, changed; /* changed: with another body under the same id */
-    uint32_t node;
+    uint32_t node, client;
     uint64_t must; /* reads: states that the thing may have by what was acknowledged before; 0: no matter */
     uint64_t moves;
     uint64_t sure, disturbed; /* WORK_CHECK: of the slot, when it was asked */
@@ -120,6 +124,7 @@ struct sim_work {
     size_t requests_count, requests_size;
     struct work_attempt *attempts; /* a token is the place + 1 */
     size_t attempts_count, attempts_size;
+    struct work_list *lists; /* by customer */
 };
 
 struct sim_work *work_of (struct sim *sim);
@@ -142,6 +147,14 @@ void work_learnt (struct sim *sim, struct work_thing *thing);
 uint64_t work_state_in (struct sim *sim, const struct work_thing *thing, struct bytes body, uint64_t *bucket);
 void work_note_read (struct sim *sim, struct work_attempt *attempt);
 void work_check_read (struct sim *sim, const struct work_attempt *attempt, const struct route_answer *answer);
+
+/* sim_work_list.c: the request for the next page of some customer's list; 0: the last one is still under way. */
+size_t work_list_ask (struct sim *sim);
+/* The attempt carries such a request, from now on. */
+void work_list_noted (struct sim *sim, uint64_t token);
+void work_list_answered (
+    struct sim *sim, uint64_t token, const struct work_request *request, const struct route_answer *answer);
+void work_lists_close (struct sim_work *work);
 
 static inline uint64_t work_bit (uint64_t state)
 {

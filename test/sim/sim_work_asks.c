@@ -227,6 +227,11 @@ size_t work_choose (struct sim *sim, uint32_t shard)
         if (again != 0)
             return sim_chance (sim, 6) ? ask_outcome (sim, again) : again;
     }
+    if (sim_chance (sim, 16)) {
+        size_t page = work_list_ask (sim);
+        if (page != 0)
+            return page;
+    }
     if (sim_chance (sim, 12))
         return check_slot (sim, shard);
     if (!sim_chance (sim, 3)) {

@@ -62,6 +62,7 @@ struct simulate {
     size_t failures_count;
     /* sums */
     uint64_t simulated_ms, settle_ms_max, settle_seed, cpu_us;
+    uint64_t noticed_ms_max, silent_ms_max; /* the longest fail-overs */
     uint64_t elections, applied, writes, reads, unknown, repeated, restores, changes, services;
     struct simulate_kind kinds[SIMULATE_KINDS_MAX];
     size_t kinds_count;

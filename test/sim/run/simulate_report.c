@@ -49,6 +49,9 @@ void simulate_count (struct simulate *self, const char *line)
         self->settle_ms_max = field (value, "settle_ms");
         self->settle_seed = field (value, "seed");
     }
+    uint64_t noticed_ms = field (value, "noticed_ms"), silent_ms = field (value, "silent_ms");
+    self->noticed_ms_max = noticed_ms > self->noticed_ms_max ? noticed_ms : self->noticed_ms_max;
+    self->silent_ms_max = silent_ms > self->silent_ms_max ? silent_ms : self->silent_ms_max;
     json_object_foreach (json_object_get (value, "faults"), name, count)
         count_kind (self, name, (uint64_t) json_integer_value (count));
     json_decref (value);
@@ -93,14 +96,16 @@ static void report_json (const struct simulate *self, double seconds)
     json_t *kinds = json_object ();
     for (size_t i = 0; i < self->kinds_count; i++)
         json_object_set_new (kinds, self->kinds[i].name, json_integer ((json_int_t) self->kinds[i].count));
-    json_t *report = json_pack ("{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
-        "seeds", (json_int_t) self->passed, "from", (json_int_t) self->from, "whole_nodes", (json_int_t) self->services,
+    json_t *report = json_pack (
+        "{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "seeds",
+        (json_int_t) self->passed, "from", (json_int_t) self->from, "whole_nodes", (json_int_t) self->services,
         "simulated_hours", (double) self->simulated_ms / 3.6e6, "seconds", seconds, "simulated_s_per_core_s",
         speed (self), "settle_ms_max", (json_int_t) self->settle_ms_max, "settle_seed", (json_int_t) self->settle_seed,
         "elections", (json_int_t) self->elections, "entries_applied", (json_int_t) self->applied, "writes",
         (json_int_t) self->writes, "reads", (json_int_t) self->reads, "unknown", (json_int_t) self->unknown, "repeated",
-        (json_int_t) self->repeated, "restores", (json_int_t) self->restores, "faults", kinds, "failures",
-        failures_json (self));
+        (json_int_t) self->repeated, "restores", (json_int_t) self->restores, "changes", (json_int_t) self->changes,
+        "noticed_ms_max", (json_int_t) self->noticed_ms_max, "silent_ms_max", (json_int_t) self->silent_ms_max,
+        "faults", kinds, "failures", failures_json (self));
     json_dumpf (report, stdout, JSON_COMPACT);
     printf ("\n");
     json_decref (report);
@@ -123,6 +128,8 @@ static void report_text (const struct simulate *self, double seconds)
         printf ("%s %s %lu", i == 0 ? "" : ",", self->kinds[i].name, (unsigned long) self->kinds[i].count);
     printf ("\nslowest convergence after healing: %.1f s (seed %lu)\n", (double) self->settle_ms_max / 1000.0,
         (unsigned long) self->settle_seed);
+    printf ("slowest fail-over of a cluster that is well: %lu ms after a broken connection, %lu ms after silence\n",
+        (unsigned long) self->noticed_ms_max, (unsigned long) self->silent_ms_max);
     for (size_t i = 0; i < self->failures_count; i++) {
         const struct simulate_failure *failure = &self->failures[i];
         printf ("FAILED seed %lu%s\n  %s\n  again: %s\n", (unsigned long) failure->seed,
