@@ -102,6 +102,26 @@ static void test_shard_failover__a_lost_leader_says_that_the_outcome_is_unknown 
     assert_int_equal (confirmed (), 5);
 }
 
+/* The bound that clients live by: no link breaks, nobody says anything, and a second later writes go on elsewhere, time after time.
+ * Ranks keep the others from splitting their votes, which would cost as much again. */
+static void test_shard_failover__a_silent_leader_is_replaced_within_a_second (void **state)
+{
+    (void) state;
+    for (unsigned i = 0; i < 25; i++) {
+        uint32_t leader = shard_world_elect (w);
+        shard_world_run (w, 100 + 37 * i);
+        w->no_links = true;
+        shard_world_isolate (w, leader, true);
+        uint64_t silent_ms = w->now_ms;
+        uint32_t next = other_leader (leader);
+        assert_int_equal (shard_world_wait (w, book (next))->status, STATUS_OK);
+        assert_in_range (w->now_ms - silent_ms, 400, 1000);
+        shard_world_settle (w);
+        w->no_links = false;
+    }
+    assert_int_equal (confirmed (), 25);
+}
+
 static uint32_t silent; /* node whose append acknowledgements are lost */
 
 static bool lose_acknowledgements (struct shard_world *in, uint32_t from, uint32_t to, struct raft_message *message)
@@ -427,6 +447,8 @@ static void test_shard_failover__what_was_not_synced_is_gone_and_was_not_answere
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (
+            test_shard_failover__a_silent_leader_is_replaced_within_a_second, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_failover__a_crashed_leader_is_followed_within_a_hundred_ms, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
