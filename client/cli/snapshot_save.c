@@ -18,7 +18,7 @@
 #include "schemas/generated/cluster.h"
 #include "schemas/runtime/backup_format.h"
 
-#define RATE_MIB 32
+#define RATE_MIB 8
 #define WAIT_S 60
 #define CALL_MS 10000
 #define LOOK_MS 100
@@ -35,7 +35,7 @@ struct save {
     uint32_t shard_count, nodes;
     struct backup_image *images; /* [0 .. shard_count] */
     char version[41];
-    uint64_t bytes, begun_ms, wall_begun_ms, rate, wait_ms, moved_ms, shown_ms;
+    uint64_t bytes, read_bytes, begun_ms, wall_begun_ms, rate, wait_ms, moved_ms, shown_ms;
     uint64_t restarts;
     bool terminal;
     const char *why; /* the last failure that is tried again; static or the client's */
@@ -60,7 +60,7 @@ static int help (bool asked)
         "acknowledged before the save began; each shard is an image of its own moment, as strict as its log. Writes go "
         "on.\n"
         "Takes the role admin: the files (mode 0600) hold everybody's data and password hashes.\n\n"
-        "  --rate MIB      read no more than that a second (32)\n"
+        "  --rate MIB      read no more than that a second (8)\n"
         "  --wait SECONDS  how long a shard may be out of reach (60): then it is given up, and nothing is left\n\n"
         "Exit codes: 0 saved, 1 it could not be written, 2 usage, 4 DIR is not empty, 6 a shard was out of reach, 7 "
         "not "
@@ -283,7 +283,7 @@ static enum step open_image (struct save *save, uint32_t shard, int *code)
 /* No faster than asked: what was read so far may have taken no less time than this. */
 static void keep_pace (const struct save *save)
 {
-    uint64_t due_ms = save->begun_ms + save->bytes * 1000 / save->rate, now = now_ms ();
+    uint64_t due_ms = save->begun_ms + save->read_bytes * 1000 / save->rate, now = now_ms ();
     if (due_ms > now)
         pause_ms (due_ms - now);
 }
@@ -314,6 +314,7 @@ static enum step read_image (struct save *save, uint32_t shard, int file, int *c
         crypto_generichash_update (&digest, reply->data.data, reply->data.len);
         image->bytes += reply->data.len;
         save->bytes += reply->data.len;
+        save->read_bytes += reply->data.len;
         last = reply->last;
         free (reply);
         if (!same)

@@ -206,7 +206,7 @@ static void read_piece (struct engine *engine, struct call *call, const struct s
         if (!engine_snapshot_ops.next (
                 engine, backup->snapshot, backup->piece, SHARD_CHUNK_BYTES, &backup->piece_len, &backup->last)) {
             struct replica *replica = engine_replica (engine, backup->shard);
-            replica->stepped = true; /* the end of its turn looks whether its state is damaged */
+            replica->stepped = !replica->dead; /* the end of its turn looks whether its state is damaged */
             release (engine, backup);
             no_image (engine, call);
             return;
