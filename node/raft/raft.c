@@ -333,8 +333,11 @@ void raft_compact (struct raft *raft, uint64_t index)
     maitre_assert (index <= raft->applied);
     if (index <= raft->log.snapshot_index)
         return;
-    bool known = raft_configuration_at (raft, index, &raft->base_configuration);
+    struct raft_configuration members;
+    bool known = raft_configuration_at (raft, index, &members);
     maitre_assert (known);
+    if (!PLANTED (R16_CUT_KEEPS_MEMBERS))
+        raft->base_configuration = members; /* R16: this, and what stands in the log above it, and nothing else */
     raft_log_compact (&raft->log, index);
 }
 

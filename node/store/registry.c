@@ -6,6 +6,7 @@
 
 #include "node/store/small_file.h"
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 void registry_close (struct registry *registry)
 {
@@ -210,7 +211,7 @@ void registry_trim (struct registry_record *record)
 
 void registry_hole (struct registry *registry)
 {
-    registry->holes++;
+    registry->holes += !PLANTED (STORE_HOLE_UNSEEN);
 }
 
 void registry_break (struct registry_record *record, uint64_t index)
@@ -235,7 +236,8 @@ static bool proves (const struct registry_record *record, const struct registry_
 {
     if (change->first_index <= record->compact_index + 1)
         return true;
-    bool same_term = change->first_term == record->tail_term && record->tail_term != 0;
+    bool same_term =
+        (change->first_term == record->tail_term && record->tail_term != 0) || PLANTED (STORE_HOLE_BY_INDEX);
     return record->seen && change->first_index == record->last_index + 1 && same_term;
 }
 

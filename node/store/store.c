@@ -11,6 +11,7 @@
 #include "node/store/wal.h"
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
+#include "schemas/runtime/planted.h"
 
 #define INCARNATION_FILE "incarnation"
 
@@ -36,7 +37,7 @@ static enum status mend_log (struct store *store, struct store_error *error)
     }
     snprintf (reason, sizeof reason, "a torn tail was cut: log/%06" PRIu64 ".log from byte %" PRIu64 " of %" PRIu64,
         report.file, report.offset, report.size);
-    status = folder_suspect_set (&store->folder, reason);
+    status = PLANTED (STORE_SUSPECT_UNMARKED) ? STATUS_OK : folder_suspect_set (&store->folder, reason);
     if (status != STATUS_OK)
         return store_fail (error, status, "cannot mark the folder suspect before cutting a torn tail");
     return wal_cut (store->log_dir, &report, error);

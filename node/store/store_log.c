@@ -7,6 +7,7 @@
 
 #include "node/failpoint/failpoint.h"
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 void store_log_note_turn (struct store *store, uint64_t turn, size_t bytes)
 {
@@ -411,7 +412,7 @@ static enum status check_end (struct reader *reader)
     if (reader->next == reader->first && reader->any_mark)
         return store_fail (
             reader->error, STATUS_DATA_LOSS, "turns from %" PRIu64 " of all shards are missing", reader->first);
-    if (store->folder.mark <= store->turn_last)
+    if (store->folder.mark <= store->turn_last || PLANTED (STORE_LOST_END_UNSEEN))
         return STATUS_OK;
     char reason[160];
     snprintf (reason, sizeof reason, "the log ends at turn %" PRIu64 ", but turn %" PRIu64 " had been synced",
@@ -512,7 +513,9 @@ enum status store_log_recover (struct store *store, const struct store_recovery 
     if (store->salvaged == STORE_SALVAGED_NOTHING)
         store->salvaged = store_hole_marked (store);
     store->holed = store->salvaged != STORE_SALVAGED_NOTHING;
-    if (store->holed) /* in front of all turns, for one that was dropped since */
+    if (PLANTED (STORE_DROPPED_TURN_UNSEEN))
+        store->holed = false;
+    else if (store->holed) /* in front of all turns, for one that was dropped since */
         registry_hole (&store->registry);
     if (status == STATUS_OK)
         status = read_turns (&reader, index_group, true);

@@ -8,6 +8,7 @@
 #include "node/failpoint/failpoint.h"
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
+#include "schemas/runtime/planted.h"
 
 /* What a reset turn keeps of its memory. */
 #define KEEP_BYTES (4u * 1024 * 1024)
@@ -331,7 +332,8 @@ static void put_change (rocksdb_writebatch_t *batch, const struct registry_chang
     case REGISTRY_INSTALL:
         put_cut (batch, change, scratch);
         bytes_put_u32 (scratch + 1, change->generation);
-        put_mark (batch, 'g', change->shard, change->replica, scratch, 4);
+        if (!PLANTED (STORE_GENERATION_STAYS))
+            put_mark (batch, 'g', change->shard, change->replica, scratch, 4);
         break;
     case REGISTRY_REMOVE:
         delete_mark (batch, 'h', change);
@@ -352,7 +354,7 @@ static uint64_t collect (struct store *store, rocksdb_writebatch_t *batch, uint6
     if (number < store->collect_from_turn)
         return store->turn_first;
     store->collect_from_turn = number + COLLECT_INTERVAL;
-    uint64_t oldest = registry_oldest_turn (&store->registry, number, NULL);
+    uint64_t oldest = registry_oldest_turn (&store->registry, number, NULL) + PLANTED (STORE_TURNS_DROPPED_EARLY);
     if (oldest <= store->turn_first)
         return store->turn_first;
     failpoint_pass (FAILPOINT_LOG_COLLECT_BEFORE);

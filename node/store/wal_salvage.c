@@ -8,6 +8,7 @@
 #include "node/store/small_file.h"
 #include "node/store/wal_internal.h"
 #include "schemas/runtime/assert.h"
+#include "schemas/runtime/planted.h"
 
 /* ---- the new file */
 
@@ -158,7 +159,7 @@ static void read_block (struct salvage *salvage, const uint8_t *block, size_t le
             continue;
         }
         salvage->damaged = salvage->end_lost = true;
-        salvage->inside = false;
+        salvage->inside = salvage->inside && PLANTED (STORE_BATCH_OF_HALVES);
         while (++at < len && !chain_from (salvage->writer.crc, block, len, at))
             continue;
     }

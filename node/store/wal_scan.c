@@ -1,4 +1,5 @@
 #include "node/store/wal_internal.h"
+#include "schemas/runtime/planted.h"
 
 /* RocksDB masks checksums so that a checksum over data that holds checksums stays strong. */
 uint32_t wal_record_sum (const struct crc32c *crc, struct bytes typed)
@@ -97,11 +98,12 @@ bool wal_scan_end (struct wal_scan *scan, uint64_t file, uint64_t size, struct w
     }
     report->records += scan->records;
     if (scan->damaged) {
-        *report = (struct wal_report){.condition = scan->valid_behind ? WAL_ROT : WAL_TORN,
-            .file = file,
-            .offset = scan->whole_end,
-            .size = size,
-            .records = report->records};
+        *report =
+            (struct wal_report){.condition = scan->valid_behind && !PLANTED (STORE_ROT_IS_TORN) ? WAL_ROT : WAL_TORN,
+                .file = file,
+                .offset = scan->whole_end,
+                .size = size,
+                .records = report->records};
     }
     return report->condition != WAL_ROT;
 }

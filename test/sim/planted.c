@@ -8,6 +8,7 @@
 #define RAFT "maitred_sim", ""
 #define RAFT_WITH(families) "maitred_sim", "--families " families
 #define SHARD "maitred_sim", "--services"
+#define UNIT(program) program, "" /* a unit test: one run, without seeds */
 #define GOSSIP "maitred_sim_gossip", ""
 
 #define ENTRY(name, trap, model, breaks) [PLANTED_##name] = {#name, trap, model, SEEDS, breaks}
@@ -54,6 +55,26 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (R15_PROPOSES_MEANWHILE, "R15", RAFT, "a leader that hands over takes proposals"),
     ENTRY (R15_TARGET_UNCHECKED, "R15", RAFT, "leadership is handed to a replica whose log is behind"),
     ENTRY (R15_NEVER_GIVES_UP, "R15", RAFT_WITH ("4001"), "a hand-over that nobody takes stops proposals for good"),
+    ENTRY (R16_CUT_KEEPS_MEMBERS, "R16", RAFT_WITH ("18080"),
+        "a cut drops a change of members, and the members that a log begins with stay as they were"),
+    ENTRY (STORE_HOLE_UNSEEN, "store", RAFT_WITH ("c00080"),
+        "the numbers of turns are not compared: a lost one is not missed"),
+    ENTRY (STORE_HOLE_BY_INDEX, "store", UNIT ("test_store_rot"),
+        "behind a hole a log goes on where its indexes do, whatever the terms say"),
+    ENTRY (STORE_BATCH_OF_HALVES, "store", UNIT ("test_store_rot"),
+        "behind damage the rest of a batch is taken for the rest of the one before"),
+    ENTRY (STORE_ROT_IS_TORN, "store", UNIT ("test_store_damage"),
+        "rot is cut like a torn end, with all that stands behind it"),
+    ENTRY (STORE_SUSPECT_UNMARKED, "store", UNIT ("test_store_damage"),
+        "a torn end is cut, and the folder is not suspect"),
+    ENTRY (
+        STORE_LOST_END_UNSEEN, "store", UNIT ("test_store_damage"), "a log that ends before MARK is taken for whole"),
+    ENTRY (STORE_ENTRY_UNCHECKED, "store", UNIT ("test_store_rot"), "an entry's checksum is not compared"),
+    ENTRY (STORE_DROPPED_TURN_UNSEEN, "store", UNIT ("test_store_rot"),
+        "batches that were lost without a gap in the numbers are not missed"),
+    ENTRY (STORE_GENERATION_STAYS, "store", UNIT ("test_store_log"),
+        "an installed snapshot's generation is not written with its cut"),
+    ENTRY (STORE_TURNS_DROPPED_EARLY, "store", UNIT ("test_store_log"), "a turn that a replica still needs is dropped"),
     ENTRY (G1_NO_COMMIT, "G1", RAFT, "heartbeats carry no commit index"),
     ENTRY (G1_COMMIT_UNVERIFIED, "G1", RAFT, "a heartbeat commits entries that were not compared with the leader's"),
     ENTRY (G2_BEHIND_DATA, "G2", RAFT, "heartbeats wait behind unacknowledged appends"),
@@ -116,6 +137,9 @@ static bool takes_long (enum planted which)
         PLANTED_S2_DEAD_FORGOTTEN,
         PLANTED_S5_STALL_BLAMES_OTHERS,
         PLANTED_S6_OLD_HINT_WINS,
+        PLANTED_STORE_LOST_END_UNSEEN,
+        PLANTED_STORE_ROT_IS_TORN,
+        PLANTED_STORE_SUSPECT_UNMARKED,
         PLANTED_X2_NO_HORIZON,
         PLANTED_X4_FOLLOWS_THE_WALL,
     };

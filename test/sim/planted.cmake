@@ -1,5 +1,10 @@
 # What test/sim/planted_run builds in a tree of its own.
 add_custom_target(planted_simulators DEPENDS maitred_sim maitred_sim_gossip)
+foreach(test test_store_damage test_store_log test_store_rot)
+  if(TARGET ${test})
+    add_dependencies(planted_simulators ${test})
+  endif()
+endforeach()
 
 # The simulators' eyes are guarded themselves: the catalogue is whole, and what is seen quickly is still seen.
 add_test(NAME sim_planted_catalogue COMMAND maitred_sim --plants)

@@ -5,6 +5,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "node/store/pack.h"
+#include "node/store/wal_internal.h"
+#include "schemas/runtime/checksum.h"
 #include "test/support/store_fixture.h"
 
 #define SHARDS 12
@@ -50,10 +53,10 @@ static void write_shard (struct store_turn *turn, uint32_t shard, struct truth *
         truth->terms[i] = truth->term;
 }
 
-/* An entry that is larger than a block of the file. */
+/* An entry that takes more than two blocks of the file. */
 static void write_bulk (struct store_turn *turn, uint32_t shard, struct truth *truth)
 {
-    static uint8_t payload[40000];
+    static uint8_t payload[90000];
     for (size_t i = 0; i < sizeof payload; i++)
         payload[i] = (uint8_t) (i * 31 + i / 256);
     struct store_entry entry = {
@@ -248,7 +251,7 @@ static void test_store_rot__each_replica_keeps_what_it_can_prove (void **state)
 {
     (void) state;
     char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX];
-    static const size_t turns[] = {1, 2, 3, 7, 12, 19, 26, 33, TURNS - 2, TURNS - 1};
+    static const size_t turns[] = {1, 2, 3, 7, 10, 19, 26, 30, TURNS - 2, TURNS - 1};
     struct counts counts = {0};
     for (uint64_t seed = 1; seed <= 2; seed++) {
         make_image (dir, image, seed * 7919, seed % 2 == 0);
@@ -426,6 +429,76 @@ static void test_store_rot__the_damaged_file_is_kept (void **state)
     fixture_remove (dir);
 }
 
+/* Changes a byte of an entry's payload, and makes part and record fit again: what no disk does, but memory. */
+static void spoil_entry (const char *path, const char *payload)
+{
+    static uint8_t data[65536];
+    static struct crc32c crc;
+    int fd = open (path, O_RDWR);
+    ssize_t len = read (fd, data, sizeof data);
+    assert_true (len > 0 && len < WAL_BLOCK_BYTES);
+    crc32c_init (&crc);
+    bool spoiled = false;
+    for (size_t at = 0; at < (size_t) len && !spoiled;) {
+        struct wal_record record;
+        assert_true (wal_record_at (&crc, data, (size_t) len, at, &record));
+        uint8_t *begin = data + at + WAL_HEADER_BYTES,
+                *found = memmem (begin, record.payload.len, payload, strlen (payload));
+        at += WAL_HEADER_BYTES + record.payload.len;
+        for (size_t i = 0; found != NULL && i + PACK_HEADER_BYTES < record.payload.len; i++) {
+            size_t body = PACK_HEADER_BYTES + bytes_get_u32 (begin + i + 20), rest = record.payload.len - i;
+            if (body + PACK_SUM_BYTES > rest ||
+                checksum64 (0, bytes_of (begin + i, body)) != bytes_get_u64 (begin + i + body))
+                continue;
+            *found ^= 1;
+            bytes_put_u64 (begin + i + body, checksum64 (0, bytes_of (begin + i, body)));
+            uint32_t sum = wal_record_sum (&crc, bytes_of (begin - 1, record.payload.len + 1));
+            for (int k = 0; k < 4; k++)
+                begin[k - WAL_HEADER_BYTES] = (uint8_t) (sum >> (8 * k));
+            spoiled = true;
+            break;
+        }
+    }
+    assert_true (spoiled);
+    assert_int_equal (pwrite (fd, data, (size_t) len, 0), len);
+    close (fd);
+}
+
+/* One replica alone is hit by an entry that does not fit its own checksum; what else stood in the turn is believed. */
+static void test_store_rot__a_damaged_entry_costs_its_replica_alone (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
+    struct fixture_recovered recovered = {0};
+    struct store_hole hole;
+    fixture_dir (dir);
+    struct store *store = fixture_open (dir, &recovered);
+    struct store_turn *turn = store_turn_new (store);
+    for (uint32_t shard = 1; shard <= 3; shard++) {
+        fixture_found (turn, shard, shard);
+        fixture_append (turn, shard, shard, 1, 4, 1);
+    }
+    fixture_commit (turn);
+    snprintf (image, sizeof image, "%s", dir);
+    strcpy (strrchr (image, '/'), "/image");
+    fixture_copy_tree (dir, image);
+    store_turn_destroy (&turn);
+    store_close (&store);
+    fixture_newest (image, "log", ".log", wal);
+    spoil_entry (wal, "payload-2-3");
+    store = fixture_open (image, &recovered);
+    assert_true (store_suspect (store, NULL));
+    assert_true (store_log_holed (store, &hole));
+    assert_int_equal (hole.turns, 0);
+    assert_int_equal (hole.broken, 1);
+    assert_int_equal (hole.certain, 2);
+    assert_non_null (fixture_replica (&recovered, 2, 2)->lost);
+    assert_int_equal (recovered.entries_count, 8);
+    store_close (&store);
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
 /* The lost turn had been dropped when the file rotted: no number is missing, but the first configurations stood beside it. */
 static void test_store_rot__a_turn_that_was_dropped_since_is_missed_all_the_same (void **state)
 {
@@ -471,6 +544,7 @@ int main (void)
         cmocka_unit_test (test_store_rot__several_holes_and_a_torn_end),
         cmocka_unit_test (test_store_rot__a_replaced_entry_is_not_taken_for_the_one_behind_it),
         cmocka_unit_test (test_store_rot__a_lost_term_is_known_from_its_entries),
+        cmocka_unit_test (test_store_rot__a_damaged_entry_costs_its_replica_alone),
         cmocka_unit_test (test_store_rot__the_damaged_file_is_kept),
         cmocka_unit_test (test_store_rot__a_turn_that_was_dropped_since_is_missed_all_the_same),
     };
