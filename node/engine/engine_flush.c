@@ -138,6 +138,7 @@ static void cut_log (struct engine *engine, struct replica *replica, uint64_t in
         STATUS_OK)
         engine_halt (engine, "shard %u: its log cannot be cut for want of memory", replica->shard);
     failpoint_pass (FAILPOINT_PERSIST_CUT_AFTER);
+    replica->cut_collecting = true;
     replica->compacted = index;
     engine->counters.compactions++;
     struct shard_event event = {.type = SHARD_EVENT_COMPACT, .compact_index = index};

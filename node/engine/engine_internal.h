@@ -107,6 +107,8 @@ struct replica {
     uint64_t deadline_ms; /* of its timers */
     uint64_t collecting;  /* persist sequence in the open batch, 0: none */
     uint64_t sealed;      /* in the batch at the writer */
+    /* A cut of its log is in the open batch, in the one at the writer: it must not reach the disk behind a snapshot. */
+    bool cut_collecting, cut_sealed;
     uint64_t persisted;   /* highest that is synced */
     uint32_t leader_node; /* 0: not known */
     uint64_t leader_term;
@@ -504,6 +506,8 @@ void engine_writer_stop (struct engine *engine);
 bool engine_writer_submit (struct engine *engine);
 void engine_writer_completed (struct engine *engine); /* takes note of a synced batch */
 void engine_writer_wait (struct engine *engine);      /* until no commit is running; does not take note */
+/* Something that it asked to write is not on the disk yet. */
+bool engine_replica_unwritten (const struct replica *replica);
 
 /* engine_flush.c */
 WARN_UNUSED enum status engine_flusher_start (struct engine *engine);

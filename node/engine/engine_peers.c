@@ -266,7 +266,7 @@ static void receive_chunk (struct engine *engine, struct bytes item)
         return;
     /* The last chunk makes the snapshot live in a batch of its own: everything that the replica asked to write before
      * must be on disk by then. If it is not, the chunk is dropped; it comes again. */
-    if (chunk.last && (replica->stepped || replica->collecting != 0 || replica->sealed != 0))
+    if (chunk.last && (replica->stepped || engine_replica_unwritten (replica)))
         return;
     struct shard_event event = {.type = SHARD_EVENT_SNAPSHOT_CHUNK, .chunk = &chunk};
     if (!engine_disk_try (engine))

@@ -174,7 +174,7 @@ void engine_quarantine_step (struct engine *engine)
         exchange (engine);
     for (uint32_t shard = 0; engine->mending == MEND_NONE && shard <= engine->config.shards; shard++) {
         struct replica *replica = engine->replicas[shard];
-        if (replica != NULL && replica->damaged && replica->dead && replica->collecting == 0 && replica->sealed == 0)
+        if (replica != NULL && replica->damaged && replica->dead && !engine_replica_unwritten (replica))
             start_over (engine, replica);
     }
 }

@@ -537,7 +537,7 @@ static void renew_replica (struct engine *engine, struct replica *replica, struc
 
 bool engine_replica_start_over (struct engine *engine, struct replica *replica, struct engine_error *error)
 {
-    maitre_assert (replica->collecting == 0 && replica->sealed == 0);
+    maitre_assert (!engine_replica_unwritten (replica));
     struct found found = {.row = {.shard = replica->shard, .replica = replica->id}, .suspect = true};
     uint64_t session = engine->incarnation + ++engine->rebuilt; /* a later start goes on above it */
     store_log_hard_state (engine->store, replica->shard, replica->id, &found.row.term, &found.row.vote);

@@ -260,7 +260,7 @@ static bool finish_import (
     struct replica *replica = engine_replica (engine, shard);
     uint32_t generation = 0;
     struct store_error error;
-    maitre_assert (replica->collecting == 0 && replica->sealed == 0);
+    maitre_assert (!engine_replica_unwritten (replica));
     /* A write-back of the old table that is under way is for a generation that nobody reads any more. */
     engine_flush_forget (engine, replica);
     maitre_assert (engine->disk_held);

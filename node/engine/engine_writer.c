@@ -79,11 +79,18 @@ void engine_writer_wait (struct engine *engine)
     pthread_mutex_unlock (&writer->lock);
 }
 
+bool engine_replica_unwritten (const struct replica *replica)
+{
+    return replica->collecting != 0 || replica->sealed != 0 || replica->cut_collecting || replica->cut_sealed;
+}
+
 static void note_persisted (struct engine *engine)
 {
     failpoint_pass (FAILPOINT_TURN_RELEASE_BEFORE);
     for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
         struct replica *replica = engine->replicas[shard];
+        if (replica != NULL)
+            replica->cut_sealed = false;
         if (replica == NULL || replica->sealed == 0)
             continue;
         replica->persisted = replica->sealed;
@@ -137,6 +144,8 @@ static void seal (struct engine *engine)
             continue;
         replica->sealed = replica->collecting;
         replica->collecting = 0;
+        replica->cut_sealed = replica->cut_collecting;
+        replica->cut_collecting = false;
     }
     engine->at_writer = engine->collecting;
     engine->collecting = engine->collecting == engine->turns[0] ? engine->turns[1] : engine->turns[0];
