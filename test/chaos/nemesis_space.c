@@ -186,7 +186,9 @@ static bool rewrite_all (struct nemesis *run)
         snprintf (line, sizeof line, "nodes = %s\n", name);
         fine = rewrite (run, node, "nodes.conf", name) && nemesis_configure (run, node, "nodes = nodes.conf\n", line);
     }
-    return fine;
+    /* The clients' file is signed, and other endpoints stand in ours: maitre would refuse it beside the key. */
+    char key[NEMESIS_PATH];
+    return fine && nemesis_path (key, run->cluster, "cluster.public") && unlink (key) == 0;
 }
 
 /* ---- the proxy */
