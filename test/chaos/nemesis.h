@@ -49,6 +49,7 @@ enum family_kind {
     FAMILY_BITFLIP,
     FAMILY_POWER,
     FAMILY_WIPE,
+    FAMILY_STALE,
     FAMILY_COUNT
 };
 
@@ -212,6 +213,19 @@ uint64_t nemesis_power_on (struct nemesis *run);
 void nemesis_power_off (struct nemesis *run);
 /* Small file systems for the nodes' data, where diskfull is asked for. */
 bool nemesis_disks_open (struct nemesis *run);
+
+/* That node's folder was changed behind preload_power's back. */
+void nemesis_power_forget (uint32_t node);
+
+/* ---- nemesis_stale.c: older copies */
+
+const char *nemesis_stale_unable (struct nemesis *run);
+uint64_t nemesis_stale_on (struct nemesis *run);
+void nemesis_stale_off (struct nemesis *run);
+/* The copy, and what was put aside, are of a folder that is gone. */
+void nemesis_stale_lost (void);
+/* The operator's part where a node refuses the older copy: it gets its own back. */
+void nemesis_stale_undo (struct nemesis *run);
 
 /* ---- nemesis_wipe.c: lost disks */
 

@@ -95,6 +95,7 @@ void nemesis_bitflip_forget (struct nemesis *run, uint32_t node)
         return;
     flip_count = 0;
     run->nodes[node].may_refuse = false;
+    nemesis_stale_lost ();
 }
 
 uint64_t nemesis_bitflip_on (struct nemesis *run)
@@ -131,7 +132,7 @@ void nemesis_bitflip_off (struct nemesis *run)
 /* Newest first: a byte may have been hit twice. What the node itself has changed since stays. */
 void nemesis_bitflip_undo (struct nemesis *run)
 {
-    uint32_t undone = 0;
+    uint32_t undone = 0, had = flip_count;
     for (; flip_count > 0; flip_count--) {
         const struct flip *flip = &flips[flip_count - 1];
         uint8_t now;
@@ -142,6 +143,8 @@ void nemesis_bitflip_undo (struct nemesis *run)
         if (fd >= 0)
             close (fd);
     }
+    if (had == 0)
+        return;
     nemesis_note (
         run, "mended", FAMILY_BITFLIP, "%u bits of node %u are put back, as from a good copy", undone, flip_node);
 }
@@ -159,6 +162,11 @@ const char *nemesis_power_unable (struct nemesis *run)
 
 /* How often each node's folder was taken back: the journal goes with it, and the next life begins a new one. */
 static uint32_t cuts[NEMESIS_NODES_MAX + 1];
+
+void nemesis_power_forget (uint32_t node)
+{
+    cuts[node]++;
+}
 
 static bool has_journal (const char *data)
 {

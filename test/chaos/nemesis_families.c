@@ -313,4 +313,5 @@ const struct family nemesis_families[FAMILY_COUNT] = {
     [FAMILY_BITFLIP] = {"bitflip", nemesis_bitflip_unable, nemesis_bitflip_on, nemesis_bitflip_off, 1000, 5000},
     [FAMILY_POWER] = {"power", nemesis_power_unable, nemesis_power_on, nemesis_power_off, 1000, 6000},
     [FAMILY_WIPE] = {"wipe", nemesis_wipe_unable, nemesis_wipe_on, nemesis_wipe_off, 300, 2000},
+    [FAMILY_STALE] = {"stale", nemesis_stale_unable, nemesis_stale_on, nemesis_stale_off, 500, 3000},
 };

@@ -185,8 +185,10 @@ static void died (struct nemesis *run, struct nemesis_node *self, int code)
         nemesis_note (run, "halted", FAMILY_COUNT, "node %u: exit %d, as it should: %s", self->number, code, line);
     } else if ((code == REFUSED_DAMAGE || code == HALTED) && self->may_refuse) {
         self->refusals++;
-        nemesis_note (run, "refused", FAMILY_BITFLIP, "node %u: exit %d: %s", self->number, code, line);
+        nemesis_note (run, "refused", FAMILY_COUNT, "node %u: exit %d: %s", self->number, code, line);
         nemesis_bitflip_undo (run);
+        if (code == REFUSED_DAMAGE) /* at its start: it has written nothing since */
+            nemesis_stale_undo (run);
     } else {
         nemesis_broken (run, "node %u ended by itself, exit %d: %s", self->number, code, line);
         if (++self->deaths >= DEATHS_MAX)
@@ -289,10 +291,10 @@ bool nemesis_nodes_ready (struct nemesis *run, uint64_t timeout_ms)
 
 uint32_t nemesis_leader (struct nemesis *run, uint32_t shard)
 {
-    char program[NEMESIS_PATH], out[NEMESIS_PATH], client[NEMESIS_PATH + 32], token[1200], number[16], answer[2048];
+    char program[NEMESIS_PATH], out[NEMESIS_PATH], client[NEMESIS_PATH + 48], token[1200], number[16], answer[2048];
     if (!nemesis_path (program, run->options.bin, "maitre") || !nemesis_path (out, run->options.dir, "where.json"))
         return 0;
-    snprintf (client, sizeof client, "MAITRE_CLUSTER=%s/chaos.client", run->cluster);
+    snprintf (client, sizeof client, "MAITRE_CLUSTER=%s/client/chaos.client", run->cluster);
     snprintf (token, sizeof token, "MAITRE_TOKEN=%s", run->token);
     snprintf (number, sizeof number, "%u", shard);
     const char *const argv[] = {program, "cluster", "where", "--shard", number, "--json", "--timeout", "800", NULL};

@@ -60,7 +60,7 @@ bool nemesis_up (struct nemesis *run)
 
 struct judge {
     char load[NEMESIS_PATH], check[NEMESIS_PATH], out[NEMESIS_PATH], verdict[NEMESIS_PATH], verdict_words[NEMESIS_PATH];
-    char client[NEMESIS_PATH + 32], token[1200], clients[16], seconds[16], seed[32];
+    char client[NEMESIS_PATH + 48], token[1200], clients[16], seconds[16], seed[32];
     const char *environment[3];
 };
 
@@ -74,7 +74,7 @@ static bool judge_open (struct nemesis *run, struct judge *judge)
         !nemesis_path (judge->verdict_words, options->dir, "verdict.txt") ||
         !nemesis_path (run->history, options->dir, "history.jsonl"))
         return false;
-    snprintf (judge->client, sizeof judge->client, "MAITRE_CLUSTER=%s/chaos.client", run->cluster);
+    snprintf (judge->client, sizeof judge->client, "MAITRE_CLUSTER=%s/client/chaos.client", run->cluster);
     snprintf (judge->token, sizeof judge->token, "MAITRE_TOKEN=%s", run->token);
     snprintf (judge->clients, sizeof judge->clients, "%u", options->clients);
     /* Told to stop at the end; the seconds are for the case that nobody tells it. */

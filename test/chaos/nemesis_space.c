@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "test/chaos/nemesis.h"
@@ -179,7 +180,7 @@ static bool rewrite (struct nemesis *run, uint32_t from, const char *file, const
 
 static bool rewrite_all (struct nemesis *run)
 {
-    bool fine = rewrite (run, 0, "cluster.client", "chaos.client");
+    bool fine = rewrite (run, 0, "cluster.client", "client/chaos.client");
     for (uint32_t node = 1; node <= run->options.nodes && fine; node++) {
         char name[64], line[80];
         snprintf (name, sizeof name, "nodes-%u.conf", node);
@@ -204,8 +205,12 @@ bool nemesis_network_open (struct nemesis *run)
     run->client_space = -1;
     for (uint32_t node = 0; node <= NEMESIS_NODES_MAX; node++)
         run->nodes[node].space = -1;
+    char folder[NEMESIS_PATH];
+    /* Not beside cluster.public: its signature is not the cluster's any more, as endpoints are those of the proxy. */
+    if (!nemesis_path (folder, run->cluster, "client") || (mkdir (folder, 0700) != 0 && errno != EEXIST))
+        return false;
     if (options->network == NETWORK_NONE)
-        return rewrite (run, 0, "cluster.client", "chaos.client");
+        return rewrite (run, 0, "cluster.client", "client/chaos.client");
     run->proxy_setup = calloc (1, sizeof *run->proxy_setup);
     if (run->proxy_setup == NULL)
         return false;

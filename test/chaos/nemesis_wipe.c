@@ -71,8 +71,9 @@ static void empty (struct nemesis *run, uint32_t node)
 uint64_t nemesis_wipe_on (struct nemesis *run)
 {
     /* With other damage in the run, always its node: another one's disk may hold something that nobody has found yet. */
-    uint32_t node = (run->options.families >> FAMILY_BITFLIP & 1) != 0 ? nemesis_unlucky (run)
-                                                                       : 1 + nemesis_draw (run, run->options.nodes);
+    uint32_t node = (run->options.families & (1u << FAMILY_BITFLIP | 1u << FAMILY_STALE)) != 0
+                        ? nemesis_unlucky (run)
+                        : 1 + nemesis_draw (run, run->options.nodes);
     if (wipe.stage != WIPE_NONE || run->nodes[node].owner >= 0 || run->nodes[node].state != NODE_RUNNING ||
         !others_are_well (run, node))
         return 0;
@@ -95,11 +96,11 @@ void nemesis_wipe_off (struct nemesis *run)
 
 static void ask (struct nemesis *run)
 {
-    char program[NEMESIS_PATH], client[NEMESIS_PATH + 32], token[1200], number[16];
+    char program[NEMESIS_PATH], client[NEMESIS_PATH + 48], token[1200], number[16];
     if (!nemesis_path (program, run->options.bin, "maitre") ||
         !nemesis_path (wipe.words, run->options.dir, "replace.log"))
         return;
-    snprintf (client, sizeof client, "MAITRE_CLUSTER=%s/chaos.client", run->cluster);
+    snprintf (client, sizeof client, "MAITRE_CLUSTER=%s/client/chaos.client", run->cluster);
     snprintf (token, sizeof token, "MAITRE_TOKEN=%s", run->token);
     snprintf (number, sizeof number, "%u", wipe.node);
     const char *const argv[] = {program, "node", "replace", number, "--wait", WATCH_S, NULL};

@@ -126,7 +126,7 @@ static bool prepare (struct writer *writer, const struct nemesis *run, bool ever
     options.token = run->token;
     options.deadline_ms = DEADLINE_MS;
     uint32_t shards = run->options.shards;
-    if (!nemesis_path (path, run->cluster, "chaos.client") ||
+    if (!nemesis_path (path, run->cluster, "client/chaos.client") ||
         maitre_new (&options, &writer->client, &error) != MAITRE_OK ||
         maitre_connect (writer->client, 10000) != MAITRE_OK)
         return false;
