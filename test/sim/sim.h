@@ -373,6 +373,7 @@ struct sim_group {
 struct sim_counts {
     uint64_t elections, applied, reads, writes, unknown, repeated, snapshots, restores, suspects, cleared, refused,
         changes, forwarded;
+    uint64_t twins;                      /* times that two nodes rotted at once */
     uint64_t certain, doubtful, emptied; /* replicas of a node whose log had a hole, by what became of them */
     uint64_t together, lists;            /* messages of several replies, parts of lists */
     uint64_t faults[SIM_FAMILIES_MAX];   /* injected, by the family's bit */

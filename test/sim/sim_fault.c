@@ -163,6 +163,40 @@ static void damage (struct sim *sim, struct sim_node *node, enum sim_damage kind
     crash (sim, node, 50, 1500);
 }
 
+/* A third replica of each shard that both nodes hold has all that committed. */
+static bool third_holds (struct sim *sim, struct sim_node *a, struct sim_node *b)
+{
+    for (uint32_t shard = 0; shard < sim->shards_count; shard++) {
+        struct sim_group *group = &sim->oracle.groups[shard];
+        bool holds = false;
+        if (group->damaged > 0 || sim->changes[shard].running)
+            return false;
+        for (uint32_t n = 1; n <= sim->nodes_count; n++)
+            for (struct sim_stored *stored = sim->nodes[n].disk.replicas; stored; stored = stored->next)
+                holds = holds || (stored->shard == shard && &sim->nodes[n] != a && &sim->nodes[n] != b &&
+                                     !stored->suspect && !stored->damaged && group->committed_count > 0 &&
+                                     sim_stored_has (stored, group->committed_count,
+                                         group->committed[group->committed_count - 1].term));
+        if (!holds)
+            return false;
+    }
+    return true;
+}
+
+/* Two replicas of a shard may lose the same acknowledged entry. Nothing is lost while the third holds it: the two are suspects, and
+ * elect nobody without it. */
+static void twins (struct sim *sim)
+{
+    struct sim_node *a = &sim->nodes[any_node (sim)], *b = &sim->nodes[any_node (sim)];
+    if (a == b || !a->alive || !b->alive || sim->voters < 3 || !third_holds (sim, a, b))
+        return;
+    sim_trace (sim, "nodes %u and %u both rot", a->index, b->index);
+    sim->oracle.counts.twins++;
+    a->damage = b->damage = SIM_DAMAGE_FLIP;
+    crash (sim, a, 50, 1500);
+    crash (sim, b, 50, 1500);
+}
+
 bool sim_fault_damage (struct sim *sim, struct sim_node *node)
 {
     enum sim_damage kind = node->damage;
@@ -317,6 +351,10 @@ static void inject (struct sim *sim, uint32_t family)
         sim_wipe (sim, node);
         break;
     case SIM_FLIP:
+        if (sim_chance (sim, 2)) {
+            twins (sim);
+            break;
+        }
         damage (sim, node, SIM_DAMAGE_FLIP);
         break;
     case SIM_MISDIRECT:

@@ -238,12 +238,12 @@ int main (int argc, char **argv)
     printf (
         "%lu seeds: elections %lu, applied %lu, writes %lu, reads %lu, unknown %lu, repeated %lu, refused %lu, "
         "snapshots %lu, restores %lu, rotten %lu, cleared %lu, changes %lu, behind holes %lu whole %lu doubtful %lu "
-        "emptied\n",
+        "emptied, twins %lu\n",
         (unsigned long) seeds, (unsigned long) total.elections, (unsigned long) total.applied,
         (unsigned long) total.writes, (unsigned long) total.reads, (unsigned long) total.unknown,
         (unsigned long) total.repeated, (unsigned long) total.refused, (unsigned long) total.snapshots,
         (unsigned long) total.restores, (unsigned long) total.suspects, (unsigned long) total.cleared,
         (unsigned long) total.changes, (unsigned long) total.certain, (unsigned long) total.doubtful,
-        (unsigned long) total.emptied);
+        (unsigned long) total.emptied, (unsigned long) total.twins);
     return 0;
 }
