@@ -148,6 +148,15 @@ void engine_disk_release (struct engine *engine)
     pthread_mutex_unlock (&engine->flusher.disk);
 }
 
+/* The process ends when this is told to the shard. As with a write-back that fails, its next start looks at all state: what
+ * the database refuses to take may be the damage that lies beside it. */
+static void state_refused (struct engine *engine, uint32_t shard, const char *why)
+{
+    event_log (
+        EVENT_LOG_ERROR, "a snapshot cannot be received", event_log_u64 ("shard", shard), event_log_text ("why", why));
+    engine_state_failed (engine);
+}
+
 static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t index, uint64_t term)
 {
     struct engine *engine = context;
@@ -163,8 +172,7 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
     enum status status = store_import_begin (engine->store, shard, id, index, term, &replica->import, &error);
     failpoint_pass (FAILPOINT_SNAPSHOT_BEGIN_AFTER);
     if (status != STATUS_OK)
-        event_log (EVENT_LOG_ERROR, "a snapshot cannot be received", event_log_u64 ("shard", shard),
-            event_log_text ("why", error.text));
+        state_refused (engine, shard, error.text);
     else
         event_log (
             EVENT_LOG_INFO, "receiving a snapshot", event_log_u64 ("shard", shard), event_log_u64 ("index", index));
@@ -259,7 +267,7 @@ static bool finish_import (
     struct engine *engine = context;
     struct replica *replica = engine_replica (engine, shard);
     uint32_t generation = 0;
-    struct store_error error;
+    struct store_error error = {"injected"};
     maitre_assert (!engine_replica_unwritten (replica));
     /* A write-back of the old table that is under way is for a generation that nobody reads any more. */
     engine_flush_forget (engine, replica);
@@ -267,6 +275,8 @@ static bool finish_import (
     enum status status = failpoint (FAILPOINT_SNAPSHOT_FINISH_BEFORE)
                              ? STATUS_INTERNAL
                              : store_import_finish (replica->import, &generation, &error);
+    if (status != STATUS_OK)
+        state_refused (engine, shard, error.text);
     bool installed = status == STATUS_OK && install (engine, replica, generation, index, term, members);
     engine_import_end (replica); /* only now: until the install is committed a sweep must leave the generation alone */
     if (!installed)
