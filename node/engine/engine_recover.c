@@ -117,6 +117,26 @@ static void note_replica (void *argument, const struct store_replica *row)
         snprintf (found->lost, sizeof found->lost, "%s", row->lost);
 }
 
+/* One that the log knows nothing of. Where there is state of it all the same it is not new: a disk that lied has lost the
+ * whole log, and what it promised. */
+static bool note_founded (struct recovery *recovery, struct store_replica *row, struct engine_error *error)
+{
+    struct engine *engine = recovery->engine;
+    uint64_t index, term;
+    enum status status = store_state_applied (engine->store, row->shard, row->replica, row->generation, &index, &term);
+    if (status != STATUS_OK && status != STATUS_DATA_LOSS)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES,
+            "shard %u: its state cannot be looked at (%s): check the disk", row->shard, status_name (status));
+    if (status == STATUS_DATA_LOSS || index > 0) {
+        row->damage = "there is state of it, and the log knows nothing of it";
+        if (store_suspect_set (engine->store, row->damage) != STATUS_OK)
+            return engine_fail (
+                error, ENGINE_EXIT_RESOURCES, "%s: files cannot be written: check the disk", engine->config.data);
+    }
+    note_replica (recovery, row);
+    return true;
+}
+
 static void note_entry (void *argument, uint32_t shard, uint64_t replica, const struct store_entry *from)
 {
     struct recovery *recovery = argument;
@@ -418,7 +438,7 @@ static bool found_placed (struct recovery *recovery, struct engine_error *error)
     for (uint32_t shard = 0; shard < count && fine; shard++) {
         struct store_replica row = {.shard = shard, .replica = engine_own_replica (engine, shard)};
         if (own[shard] == 0 && row.replica != 0)
-            note_replica (recovery, &row);
+            fine = note_founded (recovery, &row, error);
     }
     free (own);
     return fine;
@@ -491,7 +511,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
             engine_first_configuration (engine, shard, &members);
             size_t len = raft_configuration_encode (&members, config);
             struct store_replica row = {.shard = shard, .replica = replica, .config = bytes_of (config, len)};
-            note_replica (&recovery, &row);
+            fine = note_founded (&recovery, &row, error);
         }
     }
     uint64_t session = 0;

@@ -355,6 +355,53 @@ static void test_engine_cluster__rotten_state_is_mended_by_the_others (void **st
     fixture_close (&fixture);
 }
 
+static bool has_state (uint32_t node)
+{
+    char path[160];
+    glob_t found;
+    snprintf (path, sizeof path, "%s/data-%u/state/*.sst", fixture.dir, node);
+    bool any = glob (path, 0, NULL, &found) == 0;
+    globfree (&found);
+    return any;
+}
+
+/* A disk that said "synced" and was not: the state knows of entries of which nothing is left in the log. */
+static void test_engine_cluster__a_log_that_is_lost_whole_is_filled_by_the_others (void **state)
+{
+    (void) state;
+    uint64_t leaderless, led, booked = 0;
+    bool healthy;
+    char command[160];
+    fixture_init (&fixture, 3, 1);
+    for (uint32_t node = 1; node <= 3; node++)
+        fixture.nodes[node].config.limits.flush_ms = 20;
+    fixture_start_all (&fixture);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    while (booked < 20 || !has_state (3)) {
+        assert_true (fixture_mono_ms () < until);
+        assert_int_equal (book (1, &offer, booked++), STATUS_OK);
+    }
+    fixture_stop (&fixture, 3, true);
+    snprintf (command, sizeof command, "truncate -s 0 %s/data-3/log/*.log", fixture.dir);
+    assert_int_equal (system (command), 0);
+    fixture_start (&fixture, 3);
+    until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    do {
+        assert_true (fixture_mono_ms () < until);
+        shards_seen (3, &leaderless, &led, &healthy);
+    } while (suspects > 0);
+    fixture_stop (&fixture, 1, true);
+    for (uint64_t bucket = 0; bucket < booked; bucket++)
+        assert_int_equal (book (3, &offer, bucket), STATUS_FAILED_PRECONDITION);
+    assert_int_equal (book (3, &offer, booked), STATUS_OK);
+    /* Its write-backs go on from where it is now. */
+    fixture_stop (&fixture, 3, true);
+    fixture_start (&fixture, 3);
+    assert_int_equal (book (3, &offer, booked), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
 int main (void)
 {
     event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
@@ -367,6 +414,7 @@ int main (void)
         cmocka_unit_test (test_engine_cluster__a_node_far_behind_is_filled_by_snapshots),
         cmocka_unit_test (test_engine_cluster__without_a_majority_no_leader_is_named),
         cmocka_unit_test_teardown (test_engine_cluster__rotten_state_is_mended_by_the_others, forbid),
+        cmocka_unit_test (test_engine_cluster__a_log_that_is_lost_whole_is_filled_by_the_others),
         cmocka_unit_test (test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
