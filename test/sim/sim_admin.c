@@ -28,6 +28,14 @@ static uint32_t free_node (struct sim *sim, uint32_t shard, const struct raft_co
     return found;
 }
 
+static bool placed (const struct sim *sim, uint32_t shard, uint64_t replica)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < sim->first_count[shard]; i++)
+        found = found || sim->first[shard][i].replica == replica;
+    return found;
+}
+
 static void begin (struct sim *sim, uint32_t shard, const struct raft_configuration *members)
 {
     if (sim->oracle.groups[shard].damaged > 0)
@@ -36,6 +44,8 @@ static void begin (struct sim *sim, uint32_t shard, const struct raft_configurat
     uint32_t node = free_node (sim, shard, members, leaves);
     if (node == 0)
         return;
+    if (sim->options.services && !placed (sim, shard, leaves))
+        return; /* these are the members of an old leader, which does not know who has left since */
     sim_fault_count (sim, SIM_MEMBERS);
     sim_admin_replace (sim, shard, leaves, node);
 }
