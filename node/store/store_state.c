@@ -210,8 +210,14 @@ enum status store_state_sweep (struct store *store, size_t max, bool *left, stru
         status = sweep_some (store, iterator, max, &deleted, error);
         rocksdb_iter_destroy (iterator);
         *left = deleted == max;
-        if (status == STATUS_OK && deleted > 0)
-            status = flush_state (store, error);
+        /* Even when the sweep met damage: a deletion that a crash may take back must hide nothing (store_state_fresh). */
+        struct store_error why;
+        enum status flushed = deleted > 0 ? flush_state (store, &why) : STATUS_OK;
+        if (status == STATUS_OK && flushed != STATUS_OK) {
+            status = flushed;
+            if (error != NULL)
+                *error = why;
+        }
     }
     pthread_mutex_unlock (&store->sweeping);
     return status;
