@@ -80,6 +80,7 @@ static void take_out (struct engine *engine, struct replica *replica)
         engine->hints_changed = true;
     replica->leader_node = 0;
     route_map_hint (&engine->map, replica->shard, 0, replica->leader_term);
+    shard_snapshots_drop (replica->core); /* nobody steps it any more, and the exchange waits for its readers */
     engine_calls_shard_lost (engine, replica->shard);
 }
 

@@ -207,6 +207,10 @@ struct shard;
 WARN_UNUSED enum status shard_new (const struct shard_config *config, uint64_t now_ms, struct shard **out);
 void shard_destroy (struct shard **self_p);
 
+/* Lets go of the snapshots that are being sent, and of what they read. Only for a shard that is stepped no more: who is
+ * being filled hears nothing of it, and asks the next leader. */
+void shard_snapshots_drop (struct shard *self);
+
 /* One event in; its effects are collected until the end of the turn. */
 void shard_step (struct shard *self, const struct shard_event *event);
 

@@ -222,3 +222,9 @@ void shard_snapshot_send_close (struct shard *self)
     for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++)
         out_close (self, &self->out[i]);
 }
+
+void shard_snapshots_drop (struct shard *self)
+{
+    shard_snapshot_send_close (self);
+    maitre_assert (self->sending == 0);
+}

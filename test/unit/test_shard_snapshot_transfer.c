@@ -377,6 +377,33 @@ static void test_shard_snapshot_transfer__forged_acknowledgements_are_dropped (v
     settle (33);
 }
 
+/* ---- a sender that gives up */
+
+/* Its state could not be read: nothing steps it any more, but what it read for others must not stay open. */
+static void test_shard_snapshot_transfer__a_dead_sender_lets_go_of_what_it_reads (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_elect (w);
+    struct shard_world_node *node = &w->nodes[leader];
+    for (unsigned ms = 0; ms < 3000 && node->snapshots_open == 0; ms++)
+        shard_world_run (w, 1);
+    assert_int_equal (node->snapshots_open, 1);
+    struct shard_effects effects;
+    struct shard_event event = {.type = SHARD_EVENT_TICK, .now_ms = shard_world_clock (w, leader) + 1};
+    node->map.fails = true;
+    shard_step (node->shard, &event);
+    shard_turn_end (node->shard, event.now_ms, 0, &effects);
+    node->map.fails = false;
+    assert_true (effects.fatal);
+    shard_snapshots_drop (node->shard);
+    assert_int_equal (node->snapshots_open, 0);
+    shard_snapshots_drop (node->shard);
+    shard_world_crash (w, leader);
+    shard_world_start (w, leader);
+    wait_until (caught_up, 10000); /* by whoever leads now */
+    settle (33);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +424,8 @@ int main (void)
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_transfer__a_late_chunk_of_an_installed_snapshot_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_snapshot_transfer__forged_chunks_are_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot_transfer__a_dead_sender_lets_go_of_what_it_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_transfer__forged_acknowledgements_are_dropped, set_up, tear_down),
     };
