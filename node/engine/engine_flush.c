@@ -114,8 +114,8 @@ static bool begin (struct engine *engine, struct replica *replica, const struct 
     uint64_t term;
     struct raft_configuration members;
     if (replica->import != NULL || replica->damaged || table_write_back_running (replica->table) ||
-        !shard_log_point (replica->core, status->applied_index, &term, &members))
-        return false;
+        !shard_log_point (replica->core, status->applied_index, &term, &members) || members.count == 0)
+        return false; /* where nobody's members are known yet nobody can begin: the next entry that has them comes first */
     if (table_write_back_begin (replica->table, status->applied_index, term) != STATUS_OK)
         return false;
     failpoint_pass (FAILPOINT_FLUSH_BEGIN);
@@ -130,7 +130,7 @@ static void cut_log (struct engine *engine, struct replica *replica, uint64_t in
     uint64_t term;
     struct raft_configuration members;
     uint8_t config[RAFT_CONFIGURATION_BYTES_MAX];
-    if (index <= replica->compacted || !shard_log_point (replica->core, index, &term, &members))
+    if (index <= replica->compacted || !shard_log_point (replica->core, index, &term, &members) || members.count == 0)
         return;
     size_t len = raft_configuration_encode (&members, config);
     failpoint_pass (FAILPOINT_PERSIST_CUT_BEFORE);

@@ -233,7 +233,8 @@ void shard_status_get (const struct shard *self, struct shard_status *status);
 uint32_t shard_node_of (const struct shard *self, uint64_t replica);
 
 /* The term of a log index and the configuration as of it, for a cut of the stored log there; false when the log does not
- * reach back to it. */
+ * reach back to it. No members: the replica is a new one and has not come to the entry that names them; the state must not be
+ * written back nor the log be cut at such an index, for a snapshot of it would be refused. */
 bool shard_log_point (const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members);
 
 /* On a leader: how many of the other voters would be missed if one more failed: broken links, those that are being filled, and

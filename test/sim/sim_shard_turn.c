@@ -73,16 +73,22 @@ static void write_back (struct sim_shard *self, uint64_t now_ms)
     uint64_t written = replica->stored->state.applied, slack = sim_below (sim, 30);
     struct raft_status status;
     raft_status (replica->raft, &status);
+    struct raft_configuration members = {0};
+    uint64_t term;
     if (written > slack && written - slack > status.snapshot_index && written - slack <= status.applied) {
+        bool known = shard_log_point (self->core, written - slack, &term, &members);
+        maitre_assert (known);
+    }
+    if (members.count > 0) { /* as node/engine: not where a new replica does not know its members yet */
         struct sim_write *cut = sim_disk_write (replica->node, SIM_WRITE_COMPACT, replica->replica);
         cut->index = written - slack;
-        bool known = shard_log_point (self->core, cut->index, &cut->index_term, &cut->configuration);
-        maitre_assert (known);
+        cut->index_term = term;
+        cut->configuration = members;
         sim_shard_step (
             replica, (struct shard_event){.type = SHARD_EVENT_COMPACT, .compact_index = cut->index}, now_ms);
     }
     uint64_t applied = replica->machine.applied;
-    if (applied <= written)
+    if (applied <= written || !shard_log_point (self->core, applied, &term, &members) || members.count == 0)
         return;
     replica->state_writing = true;
     struct sim_write *write = sim_disk_write (replica->node, SIM_WRITE_STATE, replica->replica);
