@@ -100,8 +100,9 @@ static bool snapshot_open (void *context, uint32_t shard, uint64_t *index, uint6
         return false;
     struct raft_configuration members;
     if (!raft_configuration_at (self->replica->raft, stored->state.applied, &members) || members.count == 0)
-        sim_fail (self->sim, "shard %u: replica %lu would send a snapshot at %lu, of which it does not know the members",
-            shard, (unsigned long) self->replica->replica, (unsigned long) stored->state.applied);
+        sim_fail (self->sim,
+            "shard %u: replica %lu would send a snapshot at %lu, of which it does not know the members", shard,
+            (unsigned long) self->replica->replica, (unsigned long) stored->state.applied);
     struct snapshot *snapshot = calloc (1, sizeof *snapshot);
     maitre_assert (snapshot != NULL);
     state_image_append (&snapshot->image, stored->image.data, stored->image.len);
