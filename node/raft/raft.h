@@ -51,7 +51,9 @@
 #define RAFT_ENTRY_BYTES_MAX 1048576    /* payload of one entry */
 #define RAFT_MESSAGE_ENTRIES_MAX 256    /* entries of one append */
 #define RAFT_INDEX_MAX (UINT64_MAX / 2) /* a snapshot beyond it is nobody's: indexes never come near overflowing */
-#define RAFT_PERSISTS_MAX 16            /* batches under way that are told apart; there may be more */
+#define RAFT_TERMS_SKIPPED                                                                                             \
+    1048576                  /* by an election that suspects decide: more terms than any of them can have forgotten */
+#define RAFT_PERSISTS_MAX 16 /* batches under way that are told apart; there may be more */
 
 /* ---- configurations ---- */
 

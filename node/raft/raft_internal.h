@@ -127,6 +127,9 @@ struct raft {
     bool leader_lost; /* the link to the leader broke: stickiness has ended */
     unsigned quick_tries;
     bool campaign_transfer;
+    bool campaign_refused; /* a rival has a vote */
+    bool campaign_skips;   /* its term is past all that suspects can have forgotten: they may decide it (R12) */
+    unsigned split_tries;
 
     /* raft_append.c */
     uint64_t matched_index; /* up to here this log was compared with that of the leader of this term */
@@ -200,7 +203,12 @@ void raft_configuration_leave (struct raft *raft, struct raft_effects *effects);
 /* ---- raft_quorum.c ---- */
 /* The highest value that a majority of each half has reached; values[i] goes with members[i]. */
 uint64_t raft_quorum_reached (const struct raft_configuration *configuration, const uint64_t *values);
-enum raft_tally { RAFT_TALLY_OPEN, RAFT_TALLY_WON, RAFT_TALLY_LOST };
+enum raft_tally {
+    RAFT_TALLY_OPEN,
+    RAFT_TALLY_WON,
+    RAFT_TALLY_UNANIMOUS, /* all voters granted, and without the suspects among them it would not do */
+    RAFT_TALLY_LOST
+};
 enum raft_tally raft_quorum_tally (const struct raft *raft);
 /* Whether the marked members are a quorum. */
 bool raft_quorum_of (const struct raft_configuration *configuration, const bool *marked);
@@ -216,6 +224,7 @@ static inline bool raft_peer_counts (const struct raft_peer *peer)
 void raft_role_follow (struct raft *raft, uint64_t term, uint64_t leader, struct raft_effects *effects);
 void raft_role_lead (struct raft *raft, struct raft_effects *effects);
 uint64_t raft_random (struct raft *raft, uint64_t bound);
+#define RAFT_QUICK_STEPS 4 /* time for votes to be synced and to arrive */
 /* The election timer: after a lost link to the leader short and staggered by rank, otherwise random. */
 void raft_role_arm (struct raft *raft);
 /* How long after election_min_ms this replica waits for others to stand up first, by its rank. */
@@ -228,7 +237,7 @@ enum status raft_role_append (
 
 /* ---- raft_vote.c ---- */
 void raft_vote_prepare (struct raft *raft, struct raft_effects *effects);
-void raft_vote_campaign (struct raft *raft, bool transfer, struct raft_effects *effects);
+void raft_vote_campaign (struct raft *raft, bool transfer, uint64_t skipped, struct raft_effects *effects);
 void raft_vote_request (struct raft *raft, const struct raft_message *message, struct raft_effects *effects);
 void raft_vote_reply (struct raft *raft, const struct raft_message *message, struct raft_effects *effects);
 void raft_vote_tick (struct raft *raft, struct raft_effects *effects);

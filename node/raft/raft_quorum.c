@@ -63,10 +63,10 @@ enum raft_tally raft_quorum_tally (const struct raft *raft)
         refused += vote == RAFT_VOTE_REFUSED;
     }
     maitre_assert (agreed + refused <= voters);
-    if (voters > 0 && agreed == voters)
-        return RAFT_TALLY_WON;
     if (raft_quorum_of (&raft->configuration, granted))
         return RAFT_TALLY_WON;
+    if (voters > 0 && agreed == voters)
+        return RAFT_TALLY_UNANIMOUS;
     if (refused > 0 && !raft_quorum_of (&raft->configuration, possible))
         return RAFT_TALLY_LOST;
     return RAFT_TALLY_OPEN;

@@ -2,7 +2,6 @@
 #include "node/raft/raft_internal.h"
 
 #define QUICK_TRIES_MAX 8
-#define QUICK_STEPS 4 /* time for votes to be synced and to arrive */
 
 /* xorshift64*: the group's own, seeded by the options. Pre: bound > 0. */
 uint64_t raft_random (struct raft *raft, uint64_t bound)
@@ -47,7 +46,7 @@ void raft_role_arm (struct raft *raft)
 {
     if (raft_quick (raft)) {
         uint64_t rank = raft->self < 0 ? 0 : raft->configuration.members[raft->self].rank;
-        raft->election_deadline_ms = raft->now_ms + raft_quick_wait_ms (raft, QUICK_STEPS + rank);
+        raft->election_deadline_ms = raft->now_ms + raft_quick_wait_ms (raft, RAFT_QUICK_STEPS + rank);
         return;
     }
     raft->election_deadline_ms = raft->now_ms + raft->options.election_min_ms + raft_role_turn_ms (raft);
@@ -76,6 +75,8 @@ void raft_role_follow (struct raft *raft, uint64_t term, uint64_t leader, struct
         raft->ack_pending = false;
         raft->matched_index = 0;
     }
+    if (leader != 0)
+        raft->split_tries = 0;
     if (leader != raft->leader) {
         raft->suspect_target = UINT64_MAX;
         raft->ack_pending = false;
@@ -86,7 +87,7 @@ void raft_role_follow (struct raft *raft, uint64_t term, uint64_t leader, struct
         raft_role_arm (raft);
     raft->role = RAFT_FOLLOWER;
     raft->leader = leader;
-    raft->campaign_transfer = false;
+    raft->campaign_transfer = raft->campaign_skips = false;
 }
 
 enum status raft_role_append (struct raft *raft, uint8_t type, struct bytes payload, struct raft_effects *effects)
@@ -127,7 +128,7 @@ void raft_role_lead (struct raft *raft, struct raft_effects *effects)
     raft->role = RAFT_LEADER;
     raft->leader = raft->options.replica;
     raft->leader_lost = false;
-    raft->quick_tries = 0;
+    raft->quick_tries = raft->split_tries = 0;
     raft->ack_pending = false;
     raft->transfer_target = 0;
     raft->reads_assigned = 0;

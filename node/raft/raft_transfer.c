@@ -66,5 +66,5 @@ void raft_transfer_receive (struct raft *raft, const struct raft_message *messag
     if (raft->suspect || !raft_self_votes (raft))
         return;
     maitre_assert (raft->leader != raft->options.replica);
-    raft_vote_campaign (raft, true, effects);
+    raft_vote_campaign (raft, true, 0, effects);
 }

@@ -1,6 +1,7 @@
 /* Elections: pre-vote (thesis 9.6), stickiness (4.2.3), quick fail-over, votes (3.4), suspects. */
 #include "node/raft/raft_internal.h"
 
+#define SPLIT_TRIES_MAX 4
 #define QUICK_STEPS_PREVOTE 2 /* a pre-vote needs no disk */
 
 /* Own log as a candidate shows it. */
@@ -74,6 +75,23 @@ static void vote_for_self (struct raft *raft)
         raft->peers[raft->self].vote = raft->suspect ? RAFT_VOTE_CONDITIONAL : RAFT_VOTE_GRANTED;
 }
 
+/* The pre-vote was won, so this log will do, and only a rival of the same moment can have got a vote instead. Two that
+ * split the votes wait a little, by rank, and not for a whole timeout, which would leave the group without a leader for
+ * over a second; each time longer, as their disks may be slower than the steps between their ranks. Where the rival
+ * won, its first message comes before. */
+static void stand_up_again (struct raft *raft)
+{
+    maitre_assert (raft->role == RAFT_CANDIDATE);
+    if (raft->campaign_refused)
+        return;
+    raft->campaign_refused = true;
+    uint64_t steps = (RAFT_QUICK_STEPS + own_rank (raft)) << raft->split_tries;
+    raft->split_tries += raft->split_tries < SPLIT_TRIES_MAX;
+    uint64_t deadline_ms = raft->now_ms + raft_quick_wait_ms (raft, steps);
+    if (deadline_ms < raft->election_deadline_ms)
+        raft->election_deadline_ms = deadline_ms;
+}
+
 /* Acts on what has been counted so far. */
 static void tally (struct raft *raft, struct raft_effects *effects)
 {
@@ -81,8 +99,8 @@ static void tally (struct raft *raft, struct raft_effects *effects)
     if (outcome == RAFT_TALLY_OPEN)
         return;
     if (raft->role == RAFT_PRE_CANDIDATE) {
-        if (outcome == RAFT_TALLY_WON) {
-            raft_vote_campaign (raft, false, effects);
+        if (outcome != RAFT_TALLY_LOST) {
+            raft_vote_campaign (raft, false, outcome == RAFT_TALLY_WON ? 0 : RAFT_TERMS_SKIPPED, effects);
             return;
         }
         /* Back to waiting, without having disturbed anybody; a quick fail-over tries again soon. */
@@ -92,7 +110,10 @@ static void tally (struct raft *raft, struct raft_effects *effects)
         return;
     }
     maitre_assert (raft->role == RAFT_CANDIDATE);
-    if (outcome == RAFT_TALLY_WON && raft_persist_hard_state_durable (raft)) /* else: raft_vote_persisted */
+    if (outcome == RAFT_TALLY_LOST ||
+        (outcome == RAFT_TALLY_UNANIMOUS && !raft->campaign_skips && !PLANTED (R12_TERM_AGAIN)))
+        stand_up_again (raft);
+    else if (raft_persist_hard_state_durable (raft)) /* else: raft_vote_persisted */
         raft_role_lead (raft, effects);
 }
 
@@ -127,7 +148,7 @@ void raft_vote_prepare (struct raft *raft, struct raft_effects *effects)
     clear_votes (raft);
     arm_pre_candidate (raft);
     if (PLANTED (R10_NO_PREVOTE)) {
-        raft_vote_campaign (raft, false, effects);
+        raft_vote_campaign (raft, false, 0, effects);
         return;
     }
     vote_for_self (raft);
@@ -135,16 +156,22 @@ void raft_vote_prepare (struct raft *raft, struct raft_effects *effects)
     tally (raft, effects); /* alone in the group */
 }
 
-void raft_vote_campaign (struct raft *raft, bool transfer, struct raft_effects *effects)
+/* Suspects may have forgotten, together, a term in which they elected somebody. Nobody who votes now remembers it, but a
+ * learner's log may hold its entries: used again it would have two leaders, and (index, term) would name two entries. So
+ * an election that they decide goes past all terms that they can have forgotten. */
+void raft_vote_campaign (struct raft *raft, bool transfer, uint64_t skipped, struct raft_effects *effects)
 {
     maitre_assert (raft->role != RAFT_LEADER);
+    maitre_assert (!transfer || skipped == 0);
     maitre_assert (raft_may_campaign (raft));
     raft->role = RAFT_CANDIDATE;
     raft->leader = 0;
     raft->ack_pending = false;
     raft->matched_index = 0;
     raft->campaign_transfer = transfer;
-    raft_persist_hard_state (raft, raft->term + 1, raft->options.replica);
+    raft->campaign_skips = skipped > 0;
+    raft->campaign_refused = false;
+    raft_persist_hard_state (raft, raft->term + 1 + (PLANTED (R12_TERM_AGAIN) ? 0 : skipped), raft->options.replica);
     clear_votes (raft); /* the own vote counts when it is synced: raft_vote_persisted */
     raft_role_arm (raft);
     ask_all (raft, RAFT_VOTE, raft->term, transfer ? RAFT_FLAG_TRANSFER : 0, effects);
@@ -237,6 +264,8 @@ void raft_vote_reply (struct raft *raft, const struct raft_message *message, str
         peer->vote = message->flags & RAFT_FLAG_SUSPECT ? RAFT_VOTE_CONDITIONAL : RAFT_VOTE_GRANTED;
     peer->trusted_session = message->session;
     maitre_assert (raft->role != RAFT_LEADER);
+    if (refused && !prevote)
+        stand_up_again (raft);
     tally (raft, effects);
 }
 

@@ -1,6 +1,6 @@
 # What test/sim/planted_run builds in a tree of its own.
 add_custom_target(planted_simulators DEPENDS maitred_sim maitred_sim_gossip)
-foreach(test test_store_damage test_store_log test_store_rot)
+foreach(test test_raft_suspect test_store_damage test_store_log test_store_rot)
   if(TARGET ${test})
     add_dependencies(planted_simulators ${test})
   endif()

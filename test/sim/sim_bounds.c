@@ -67,7 +67,7 @@ static void require_leaders (struct sim *sim, uint64_t led, uint32_t victim, uin
     uint64_t since_us = sim->time_us;
     for (uint32_t shard = 0; shard < sim->shards_count; shard++) {
         while ((led >> shard & 1) && !ready_elsewhere (sim, shard, victim)) {
-            if (sim->time_us - since_us > bound_us)
+            if (sim->time_us - since_us >= bound_us)
                 sim_fail (sim, "shard %u takes no writes %lu ms after its leader on node %u %s (P6)", shard,
                     (unsigned long) (bound_us / 1000), victim, what);
             sim_run_until (sim, sim->time_us + LOOK_US, false);

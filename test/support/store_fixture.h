@@ -13,24 +13,7 @@
 
 #include "node/store/store_log.h"
 #include "node/store/store_state.h"
-
-#include "schemas/runtime/planted.h"
-
-#ifdef MAITRED_PLANTED
-/* A build with planted bugs: the one that MAITRED_PLANT names (test/sim/planted_run). */
-__attribute__ ((constructor)) static void fixture_plant (void)
-{
-#define FIXTURE_NAME(name) #name,
-    static const char *const names[] = {PLANTED_LIST (FIXTURE_NAME)};
-    const char *wanted = getenv ("MAITRED_PLANT");
-    for (size_t i = 0; wanted != NULL && i < sizeof names / sizeof *names; i++)
-        if (strcmp (names[i], wanted) == 0)
-            planted_chosen = (enum planted) (i + 1);
-    if (wanted != NULL && planted_chosen == PLANTED_NONE)
-        _exit (2);
-#undef FIXTURE_NAME
-}
-#endif
+#include "test/support/plant.h"
 
 #define FIXTURE_PATH_MAX 512
 #define FIXTURE_ENTRIES_MAX 20000

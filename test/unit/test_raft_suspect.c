@@ -1,6 +1,8 @@
 /* Replicas that lost what they had promised: design.md "Suspect", trap R12, Protocol-Aware Recovery (FAST 2018). */
 #include "test/support/raft_rig.h"
 
+#include "test/support/plant.h"
+
 #define OWN_SESSION 10
 
 static void open_suspect (struct rig *rig, uint64_t term, const uint64_t *terms, size_t count)
@@ -72,11 +74,13 @@ static void test_raft_suspect__all_voters_elect_the_highest_log (void **state)
         rig_receive (&rig, conditional);
         assert_int_equal (rig_status (&rig).role, from == 2 ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE);
     }
+    uint64_t term = rig_status (&rig).term;
+    assert_int_equal (term, 2 + RAFT_TERMS_SKIPPED); /* all may have forgotten who leads term 2, 3, 4 ... */
     rig_turn (&rig);
     rig_sync (&rig);
     rig_reset (&rig);
     for (uint64_t from = 2; from <= 3; from++) {
-        struct raft_message conditional = rig_message (&rig, RAFT_VOTE_REPLY, from, 2);
+        struct raft_message conditional = rig_message (&rig, RAFT_VOTE_REPLY, from, term);
         conditional.flags = RAFT_FLAG_SUSPECT;
         rig_receive (&rig, conditional);
         assert_int_equal (rig_status (&rig).role, from == 2 ? RAFT_CANDIDATE : RAFT_LEADER);
@@ -84,11 +88,64 @@ static void test_raft_suspect__all_voters_elect_the_highest_log (void **state)
     assert_true (rig.effects.suspect_cleared);
     rig_turn (&rig);
     rig_sync (&rig);
-    struct raft_message ack = rig_message (&rig, RAFT_APPEND_REPLY, 2, 2);
+    struct raft_message ack = rig_message (&rig, RAFT_APPEND_REPLY, 2, term);
     ack.index = 2;
     ack.flags = RAFT_FLAG_SUSPECT;
     rig_receive (&rig, ack); /* of the life that took part in the election: it counts */
     assert_int_equal (rig_status (&rig).commit, 2);
+    rig_close (&rig);
+}
+
+static void answer_all (struct rig *rig, uint8_t type, uint64_t term, uint8_t flags)
+{
+    for (uint64_t from = 2; from <= 3; from++) {
+        struct raft_message reply = rig_message (rig, type, from, term);
+        reply.flags = flags;
+        rig_receive (rig, reply);
+    }
+}
+
+/* Both others elected somebody in term 2 and forgot it between the pre-vote and the vote: they must not do it again. */
+static void test_raft_suspect__decide_only_terms_that_none_can_have_forgotten (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open_log (&rig, 3, 1, (uint64_t[]){1}, 1);
+    rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
+    answer_all (&rig, RAFT_PREVOTE_REPLY, 2, 0);
+    assert_int_equal (rig_status (&rig).term, 2);
+    rig_turn (&rig);
+    rig_sync (&rig);
+    rig_reset (&rig);
+    answer_all (&rig, RAFT_VOTE_REPLY, 2, RAFT_FLAG_SUSPECT);
+    assert_int_equal (rig_status (&rig).role, RAFT_CANDIDATE);
+    assert_true (raft_deadline_ms (rig.raft) - rig.now_ms <= 150); /* nothing is left to wait for */
+    rig_tick (&rig, raft_deadline_ms (rig.raft) - rig.now_ms);
+    assert_int_equal (rig_status (&rig).role, RAFT_PRE_CANDIDATE);
+    answer_all (&rig, RAFT_PREVOTE_REPLY, 3, RAFT_FLAG_SUSPECT);
+    uint64_t term = rig_status (&rig).term;
+    assert_int_equal (term, 3 + RAFT_TERMS_SKIPPED);
+    rig_turn (&rig);
+    rig_sync (&rig);
+    rig_reset (&rig);
+    answer_all (&rig, RAFT_VOTE_REPLY, term, RAFT_FLAG_SUSPECT);
+    assert_int_equal (rig_status (&rig).role, RAFT_LEADER);
+    rig_close (&rig);
+}
+
+/* Two who have forgotten nothing are enough, and take the next term. */
+static void test_raft_suspect__is_not_needed_by_a_majority (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open_log (&rig, 3, 1, (uint64_t[]){1}, 1);
+    rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
+    struct raft_message conditional = rig_message (&rig, RAFT_PREVOTE_REPLY, 2, 2);
+    conditional.flags = RAFT_FLAG_SUSPECT;
+    rig_receive (&rig, conditional);
+    rig_receive (&rig, rig_message (&rig, RAFT_PREVOTE_REPLY, 3, 2));
+    assert_int_equal (rig_status (&rig).role, RAFT_CANDIDATE);
+    assert_int_equal (rig_status (&rig).term, 2);
     rig_close (&rig);
 }
 
@@ -310,6 +367,8 @@ int main (void)
         cmocka_unit_test (test_raft_suspect__its_tail_may_not_be_what_the_hint_meant),
         cmocka_unit_test (test_raft_suspect__two_of_three_are_not_enough_with_one),
         cmocka_unit_test (test_raft_suspect__all_voters_elect_the_highest_log),
+        cmocka_unit_test (test_raft_suspect__decide_only_terms_that_none_can_have_forgotten),
+        cmocka_unit_test (test_raft_suspect__is_not_needed_by_a_majority),
         cmocka_unit_test (test_raft_suspect__is_cleared_past_the_commit_index),
         cmocka_unit_test (test_raft_suspect__is_not_cleared_by_an_old_commit_index),
         cmocka_unit_test (test_raft_suspect__its_word_does_not_count),

@@ -404,6 +404,73 @@ static void test_raft_vote__followers_of_a_silent_leader_stand_up_one_after_the_
     assert_true (earliest[3] >= latest[2] + 30);
 }
 
+static void split_votes (struct rig *rig, uint64_t rival)
+{
+    rig_reset (rig);
+    uint64_t term = rig_status (rig).term + 1;
+    rig_receive (rig, rig_message (rig, RAFT_PREVOTE_REPLY, rival, term));
+    assert_int_equal (rig_status (rig).role, RAFT_CANDIDATE);
+    rig_turn (rig);
+    rig_sync (rig);
+    rig_reset (rig);
+    struct raft_message refusal = rig_message (rig, RAFT_VOTE_REPLY, rival, term);
+    refusal.flags = RAFT_FLAG_REJECT;
+    rig_receive (rig, refusal);
+    uint64_t deadline_ms = raft_deadline_ms (rig->raft);
+    rig_receive (rig, refusal); /* the network said it twice */
+    assert_int_equal (raft_deadline_ms (rig->raft), deadline_ms);
+    assert_int_equal (rig_status (rig).role, RAFT_CANDIDATE);
+}
+
+/* Two stood up within the same moment, each has its own vote, and the third is dead: neither waits for a whole timeout,
+ * nor both as long. */
+static void test_raft_vote__rivals_that_split_the_votes_stand_up_again_soon (void **state)
+{
+    (void) state;
+    uint64_t earliest[4] = {0, UINT64_MAX, UINT64_MAX, UINT64_MAX}, latest[4] = {0};
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        for (uint64_t replica = 1; replica <= 3; replica++) {
+            struct rig rig;
+            struct raft_configuration voters = rig_voters (3);
+            struct raft_stored stored = {.configuration = &voters};
+            rig_open_stored (&rig, &(struct raft_options){.replica = replica, .seed = seed}, &stored);
+            rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
+            split_votes (&rig, replica % 3 + 1);
+            uint64_t wait_ms = raft_deadline_ms (rig.raft) - rig.now_ms;
+            earliest[replica] = wait_ms < earliest[replica] ? wait_ms : earliest[replica];
+            latest[replica] = wait_ms > latest[replica] ? wait_ms : latest[replica];
+            rig_close (&rig);
+        }
+    }
+    assert_true (latest[3] <= 150);
+    assert_true (earliest[2] >= latest[1] + 5);
+    assert_true (earliest[3] >= latest[2] + 5);
+}
+
+/* Where a sync takes longer than the steps between the ranks they would split the votes for ever. */
+static void test_raft_vote__rivals_wait_longer_each_time (void **state)
+{
+    (void) state;
+    struct rig rig;
+    uint64_t before_ms = 0;
+    rig_open (&rig, 3);
+    rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
+    for (unsigned tries = 0; tries < 8; tries++) {
+        split_votes (&rig, 2);
+        uint64_t wait_ms = raft_deadline_ms (rig.raft) - rig.now_ms;
+        assert_true (wait_ms >= 500 || wait_ms >= before_ms + before_ms / 2);
+        assert_true (wait_ms <= 900);
+        before_ms = wait_ms;
+        rig_tick (&rig, wait_ms);
+        assert_int_equal (rig_status (&rig).role, RAFT_PRE_CANDIDATE);
+    }
+    rig_receive (&rig, rig_message (&rig, RAFT_HEARTBEAT, 3, rig_status (&rig).term)); /* a leader: all of it is over */
+    rig_tick (&rig, 1000);
+    split_votes (&rig, 2);
+    assert_true (raft_deadline_ms (rig.raft) - rig.now_ms <= 100);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +495,8 @@ int main (void)
         cmocka_unit_test (test_raft_vote__ignores_what_is_for_another_replica),
         cmocka_unit_test (test_raft_vote__first_elections_are_staggered_by_rank),
         cmocka_unit_test (test_raft_vote__followers_of_a_silent_leader_stand_up_one_after_the_other),
+        cmocka_unit_test (test_raft_vote__rivals_that_split_the_votes_stand_up_again_soon),
+        cmocka_unit_test (test_raft_vote__rivals_wait_longer_each_time),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
