@@ -91,7 +91,8 @@ struct work_attempt {
     size_t request;
     bool pending, changed; /* changed: with another body under the same id */
     uint32_t node, client;
-    uint64_t must; /* reads: states that the thing may have by what was acknowledged before; 0: no matter */
+    uint64_t
+        must; /* reads: states that the thing may have, or had since it was asked, by what was acknowledged; 0: no matter */
     uint64_t moves;
     uint64_t sure, disturbed; /* WORK_CHECK: of the slot, when it was asked */
     uint64_t bucket;
@@ -154,6 +155,8 @@ size_t work_list_ask (struct sim *sim);
 void work_list_noted (struct sim *sim, uint64_t token);
 void work_list_answered (
     struct sim *sim, uint64_t token, const struct work_request *request, const struct route_answer *answer);
+/* Something was tried or learnt of the thing (its place + 1): the page under way may show it. */
+void work_list_widen (struct sim_work *work, size_t thing);
 void work_lists_close (struct sim_work *work);
 
 static inline uint64_t work_bit (uint64_t state)

@@ -90,8 +90,22 @@ void work_unsure (struct sim *sim, struct work_thing *thing)
     }
 }
 
+/* A read under way may show any state that was possible at some moment of it: accepted, where the order was called off since. */
+static void widen_reads (struct sim *sim, const struct work_thing *thing)
+{
+    struct sim_work *work = work_of (sim);
+    size_t place = (size_t) (thing - work->things) + 1;
+    for (size_t i = 0; i < work->attempts_count; i++) {
+        struct work_attempt *attempt = &work->attempts[i];
+        if (attempt->pending && attempt->must != 0 && work->requests[attempt->request - 1].thing == place)
+            attempt->must |= work_possible (thing);
+    }
+    work_list_widen (work, place);
+}
+
 void work_learnt (struct sim *sim, struct work_thing *thing)
 {
+    widen_reads (sim, thing);
     struct work_shard *shard = &work_of (sim)->shards[thing->shard];
     thing->sure = stands (thing);
     if (!thing->sure) {
@@ -207,7 +221,7 @@ void work_check_read (struct sim *sim, const struct work_attempt *attempt, const
     if (answer->status != STATUS_OK)
         sim_fail (sim, "shard %u: what was acknowledged is gone: %s", thing->shard, status_name (answer->status));
     uint64_t bucket, state = work_state_in (sim, thing, answer->body, &bucket);
-    /* What was tried meanwhile may have happened, too, and what is done now may have been under way then. */
+    /* What is done now may have been under way then. */
     uint64_t now = attempt->must | work_possible (thing);
     if (!(now & work_bit (state)))
         sim_fail (sim, "shard %u: a %s is in state %lu, which contradicts what was acknowledged (%lx)", thing->shard,

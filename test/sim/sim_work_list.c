@@ -14,7 +14,7 @@
 /* A reservation as the list under way must show it, or may. */
 struct work_row {
     size_t thing; /* its place + 1 */
-    uint64_t may; /* states, by what was known when this page was asked */
+    uint64_t may; /* states, by what was known since this page was asked */
     bool expected, seen;
 };
 
@@ -51,6 +51,14 @@ static void look_around (struct sim *sim, struct work_list *list, uint64_t custo
         row->may = work_possible (thing);
         row->expected = row->expected || (!list->begun && thing->created);
     }
+}
+
+void work_list_widen (struct sim_work *work, size_t thing)
+{
+    struct work_list *list = work->lists ? &work->lists[work->things[thing - 1].customer] : NULL;
+    for (size_t i = 0; list && i < list->rows_count; i++)
+        if (list->rows[i].thing == thing)
+            list->rows[i].may |= work_possible (&work->things[thing - 1]);
 }
 
 static struct work_list *list_of (struct sim *sim, uint64_t customer)
