@@ -72,6 +72,7 @@ void sim_phase_forget (struct sim *sim)
     struct raft_peer_status peer;
     if (!raft_peer_status (leader->raft, stored->replica, &peer) || peer.match < before)
         return; /* a leader that has just been elected remembers no promise of it yet */
+    uint64_t led_term = leader->term;
     sim_node_crash (sim, node);
     bool suspect = stored->suspect;
     sim_disk_forget (node, stored, FORGET_RECORDS);
@@ -95,8 +96,8 @@ void sim_phase_forget (struct sim *sim)
     sim_node_start (sim, node);
     sim_run_until (sim, sim->time_us + NOTICE_US, false);
     struct sim_replica *now = sim_find_leader (sim, shard);
-    if (now != leader)
-        return; /* it was deposed meanwhile: nobody is left who remembers */
+    if (now != leader || now->term != led_term)
+        return; /* it was deposed meanwhile, though it may lead again: nobody is left who remembers */
     if (sim->oracle.counts.cleared == cleared || sim_stored_last (stored) < before)
         sim_fail (sim, "shard %u: replica %lu forgot what it acknowledged, and nobody noticed (R12)", shard,
             (unsigned long) stored->replica);
