@@ -222,9 +222,10 @@ static void note_founded (struct sim *sim, const struct work_request *request, c
     if (!ok)
         sim_fail (sim, "shard %u cannot be founded: %s %s", request->shard, status_name (answer->status),
             answer->reason ? answer->reason : "");
-    shard->provider = shard->provider || request->act == WORK_PROVIDER;
-    shard->offer = shard->offer || request->act == WORK_OFFER;
-    shard->dish = shard->dish || request->act == WORK_DISH;
+    size_t place = (size_t) (request - work_of (sim)->requests) + 1; /* another one's: it was founded anew since */
+    shard->provider = shard->provider || shard->provider_request == place;
+    shard->offer = shard->offer || shard->offer_request == place;
+    shard->dish = shard->dish || shard->dish_request == place;
 }
 
 static void note_thing (struct sim *sim, const struct work_request *request, bool ok)
@@ -246,11 +247,22 @@ static void note_thing (struct sim *sim, const struct work_request *request, boo
     work_learnt (sim, thing);
 }
 
+/* The shard's founding goes on with another thing under a new request id. */
+static void found_anew (struct work_shard *shard, size_t place)
+{
+    size_t *founding[] = {&shard->provider_request, &shard->offer_request, &shard->dish_request};
+    for (size_t i = 0; i < sizeof founding / sizeof founding[0]; i++)
+        if (*founding[i] == place)
+            *founding[i] = 0;
+}
+
 static void settle (struct sim *sim, struct work_request *request, const struct route_answer *answer)
 {
     uint64_t hash = checksum64 ((uint64_t) answer->status, answer->body);
     if (reason_is (answer, "REQUEST_TOO_OLD")) { /* its record left: what became of it is not said any more */
         request->too_old = true;
+        if (!request->settled) /* all clocks went ahead before it was answered */
+            found_anew (&work_of (sim)->shards[request->shard], (size_t) (request - work_of (sim)->requests) + 1);
         return;
     }
     if (request->settled) {
@@ -290,10 +302,7 @@ static void set_clock_back (struct sim *sim, const struct work_request *request,
     if (!(sim->families & (SIM_CLOCK | SIM_CLOCKS)))
         sim_fail (sim, "shard %u: a good client's request is said to be from the future", request->shard);
     shard->slow_clock = true;
-    size_t *founding[] = {&shard->provider_request, &shard->offer_request, &shard->dish_request};
-    for (size_t i = 0; i < sizeof founding / sizeof founding[0]; i++)
-        if (*founding[i] == place)
-            *founding[i] = 0;
+    found_anew (shard, place);
 }
 
 void sim_shard_answer (
