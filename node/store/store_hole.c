@@ -118,6 +118,12 @@ static void put_empty_part (rocksdb_writebatch_t *batch, uint64_t turn, const st
 
 void store_hole_fill (const struct store *store, rocksdb_writebatch_t *batch)
 {
+    if (store->salvaged != STORE_SALVAGED_NOTHING) { /* what a lost batch had dropped stands there again */
+        uint8_t from[PACK_TURN_KEY_BYTES], to[PACK_TURN_KEY_BYTES];
+        pack_turn_key (from, 0, 0);
+        pack_turn_key (to, store->turn_first, 0);
+        rocksdb_writebatch_delete_range (batch, (const char *) from, sizeof from, (const char *) to, sizeof to);
+    }
     for (size_t i = 0; i < store->gaps_count; i++) {
         for (uint64_t n = 0; n < store->gaps[i].turns; n++)
             put_empty_part (batch, store->gaps[i].turn + n, &store->gaps[i]);

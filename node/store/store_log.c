@@ -338,6 +338,8 @@ static enum status read_turns (struct reader *reader, group_visit *visit, bool i
         if (key.len != PACK_TURN_KEY_BYTES)
             return store_fail (reader->error, STATUS_DATA_LOSS, "the log holds a key that is no turn's");
         uint64_t turn = bytes_get_u64 (key.data + 1);
+        if (turn < reader->first && reader->store->salvaged != STORE_SALVAGED_NOTHING)
+            continue; /* the batch that dropped it is lost: the closing turn drops it again */
         status = go_to (reader, turn, bytes_get_u16 (key.data + 9));
         if (status == STATUS_OK)
             status = read_value (reader, turn, value, visit);
