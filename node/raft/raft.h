@@ -134,7 +134,7 @@ struct raft_message {
     uint64_t hint;     /* append refusal: the highest index that may match */
     uint64_t round;    /* heartbeat and its reply: ReadIndex round, 0 = none */
     uint64_t
-        session; /* replies: the sender's session; append, heartbeat: the peer's session that the leader has heard */
+        session; /* append, heartbeat, timeout now: the peer's session that the leader has heard; others: the sender's */
     const struct raft_entry *entries; /* append: consecutive from index + 1, borrowed */
     uint32_t count;
 };

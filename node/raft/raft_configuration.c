@@ -260,14 +260,14 @@ void raft_configuration_leave (struct raft *raft, struct raft_effects *effects)
         return;
     for (uint32_t i = 0; i < raft->configuration.count; i++) {
         const struct raft_peer *peer = &raft->peers[i];
-        if (!raft_is_voter (raft, i) || peer->link_down || peer->suspect)
+        if (!raft_is_voter (raft, i) || peer->link_down || peer->suspect || peer->session == 0)
             continue;
         if (best < 0 || peer->match > raft->peers[best].match)
             best = (int) i;
     }
     raft_heartbeat_send (raft, 0, effects);
     if (best >= 0)
-        (void) raft_send_now (raft, effects, RAFT_TIMEOUT_NOW, raft->configuration.members[best].replica);
+        raft_transfer_offer (raft, (uint32_t) best, effects);
     raft_role_follow (raft, raft->term, 0, effects);
 }
 

@@ -286,7 +286,9 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
 
 /* ---- raft_transfer.c ---- */
 enum status raft_transfer_begin (struct raft *raft, uint64_t target) WARN_UNUSED;
-/* Sends TimeoutNow once the target has everything. */
+/* TimeoutNow to the life of the member that the leader has heard. Pre: not ourselves. */
+void raft_transfer_offer (struct raft *raft, uint32_t member, struct raft_effects *effects);
+/* Offers once the target has everything. */
 void raft_transfer_try (struct raft *raft, struct raft_effects *effects);
 void raft_transfer_tick (struct raft *raft);
 void raft_transfer_receive (struct raft *raft, const struct raft_message *message, struct raft_effects *effects);

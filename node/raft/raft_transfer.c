@@ -33,6 +33,15 @@ enum status raft_transfer_begin (struct raft *raft, uint64_t target)
     return STATUS_OK;
 }
 
+void raft_transfer_offer (struct raft *raft, uint32_t member, struct raft_effects *effects)
+{
+    maitre_assert (member < raft->configuration.count);
+    maitre_assert ((int) member != raft->self);
+    struct raft_message *offer =
+        raft_send_now (raft, effects, RAFT_TIMEOUT_NOW, raft->configuration.members[member].replica);
+    offer->session = raft->peers[member].session; /* this life showed that it has the log; a later one may not (R12) */
+}
+
 void raft_transfer_try (struct raft *raft, struct raft_effects *effects)
 {
     if (raft->transfer_target == 0 || raft->transfer_sent)
@@ -45,7 +54,7 @@ void raft_transfer_try (struct raft *raft, struct raft_effects *effects)
     }
     if (raft->peers[place].match < raft_log_last (&raft->log) && !PLANTED (R15_TARGET_UNCHECKED))
         return;
-    (void) raft_send_now (raft, effects, RAFT_TIMEOUT_NOW, raft->transfer_target);
+    raft_transfer_offer (raft, (uint32_t) place, effects);
     raft->transfer_sent = true;
 }
 
@@ -64,6 +73,9 @@ void raft_transfer_receive (struct raft *raft, const struct raft_message *messag
     if (message->term != raft->term || raft->role != RAFT_FOLLOWER || raft->leader != message->from)
         return;
     if (raft->suspect || !raft_self_votes (raft))
+        return;
+    /* What an earlier life acknowledged is what was trusted: if this one forgot it, only the leader would notice (R12). */
+    if (message->session != raft->options.session && !PLANTED (R12_OFFER_OUTLIVES))
         return;
     maitre_assert (raft->leader != raft->options.replica);
     raft_vote_campaign (raft, true, 0, effects);

@@ -149,6 +149,8 @@ static bool run_fault (struct scenario_world *world, const struct words *words)
         event (world, words, (struct raft_event){.type = RAFT_LINK, .node = (uint32_t) number (words, 2), .up = up});
     } else if (strcmp (verb, "crash") == 0) {
         scenario_crash (world, replica_of (world, words, 1));
+    } else if (strcmp (verb, "forget") == 0) {
+        scenario_forget (replica_of (world, words, 1), number (words, 2));
     } else if (strcmp (verb, "start") == 0) {
         scenario_start (world, replica_of (world, words, 1), words->count > 2);
     } else {

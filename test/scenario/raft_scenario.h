@@ -68,6 +68,8 @@ void scenario_close (struct scenario_world *world);
 void scenario_found (struct scenario_world *world, const struct raft_configuration *members);
 void scenario_start (struct scenario_world *world, struct scenario_replica *replica, bool suspect);
 void scenario_crash (struct scenario_world *world, struct scenario_replica *replica);
+/* Entries behind index are gone from the disk of a replica that is down, and nothing says so: an older file was put back. */
+void scenario_forget (struct scenario_replica *replica, uint64_t index);
 /* One event and the end of its turn, with the duties; prints what came of it. */
 void scenario_step (struct scenario_world *world, struct scenario_replica *replica, struct raft_event event);
 /* Delivers every queued message that may leave, between `from` and `to` (0: any). Returns how many. */

@@ -221,6 +221,12 @@ unsigned scenario_sync (struct scenario_world *world, struct scenario_replica *r
     return 1;
 }
 
+void scenario_forget (struct scenario_replica *replica, uint64_t index)
+{
+    maitre_assert (!replica->raft);
+    cut_log (replica, index + 1);
+}
+
 /* ---- lives ---- */
 
 void scenario_start (struct scenario_world *world, struct scenario_replica *replica, bool suspect)

@@ -8,6 +8,7 @@
 #define RAFT "maitred_sim", ""
 #define RAFT_WITH(families) "maitred_sim", "--families " families
 #define SHARD "maitred_sim", "--services"
+#define SHARD_WITH(families) "maitred_sim", "--services --families " families
 #define UNIT(program) program, "" /* a unit test: one run, without seeds */
 #define GOSSIP "maitred_sim_gossip", ""
 
@@ -48,6 +49,8 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (R12_AMNESIA_UNSEEN, "R12", RAFT, "a leader goes on counting what a replica acknowledged in an earlier life"),
     ENTRY (R12_CLEARED_EARLY, "R12", RAFT, "a suspect is trusted again before it has caught up"),
     ENTRY (R12_MARK_NOT_KEPT, "R12", SHARD, "a replica that is told of its amnesia does not write the mark"),
+    ENTRY (R12_OFFER_OUTLIVES, "R12", SHARD_WITH ("4086"),
+        "a replica takes leadership that was offered to an earlier life of it"),
     ENTRY (R13_CONFLICT_KEPT, "R13", RAFT, "a snapshot leaves entries in the log that contradict it"),
     ENTRY (R13_STALE_LOG_LOADED, "R13", RAFT_WITH ("300d0"),
         "a restart loads entries of a history that a snapshot replaced"),
@@ -131,6 +134,7 @@ static bool takes_long (enum planted which)
         PLANTED_R10_NO_CHECK_QUORUM,
         PLANTED_R12_SUSPECT_VOTES,
         PLANTED_R12_CLEARED_EARLY,
+        PLANTED_R12_OFFER_OUTLIVES,
         PLANTED_R13_CONFLICT_KEPT,
         PLANTED_R13_STALE_LOG_LOADED,
         PLANTED_R13_CHUNK_TWICE,

@@ -389,7 +389,8 @@ enum sim_fact {
     SIM_FACT_ENTRY,
     SIM_FACT_STATE,
     SIM_FACT_PREVOTE,
-    SIM_FACT_CANDIDATE
+    SIM_FACT_CANDIDATE,
+    SIM_FACT_OFFER
 };
 /* States a fact; returns what was stated first, which is `value` when nobody contradicts. */
 uint64_t sim_oracle_fact (struct sim *sim, enum sim_fact fact, uint32_t shard, uint64_t a, uint64_t b, uint64_t value);

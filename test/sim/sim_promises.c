@@ -72,11 +72,22 @@ static void check_prevotes (struct sim *sim, const struct raft_message *message)
             (unsigned long) message->from, (unsigned long) message->term, granted, voters);
 }
 
+/* R12: leadership is offered for what one life of the target has acknowledged; a later one may have forgotten it. */
+static void check_offered (struct sim *sim, const struct raft_message *message)
+{
+    uint64_t life = message->from << 32 | message->session;
+    if (!sim_oracle_known (sim, SIM_FACT_OFFER, message->shard, life, message->term - 1))
+        sim_fail (sim, "shard %u: replica %lu takes what was not offered to its life %lu (R12)", message->shard,
+            (unsigned long) message->from, (unsigned long) message->session);
+}
+
 static void note_candidate (struct sim *sim, const struct raft_message *message)
 {
     if (!sim_oracle_known (sim, SIM_FACT_CANDIDATE, message->shard, message->from, message->term))
         sim->candidacies++;
     sim_oracle_fact (sim, SIM_FACT_CANDIDATE, message->shard, message->from, message->term, 1);
+    if (message->flags & RAFT_FLAG_TRANSFER)
+        check_offered (sim, message);
     check_prevotes (sim, message);
 }
 
@@ -84,6 +95,7 @@ static void note_candidate (struct sim *sim, const struct raft_message *message)
 static void check_handover (struct sim *sim, const struct raft_message *message)
 {
     struct sim_replica *leader = running (sim, message->from);
+    sim_oracle_fact (sim, SIM_FACT_OFFER, message->shard, message->to << 32 | message->session, message->term, 1);
     const struct sim_stored *target = stored_of (sim, message->to);
     if (!leader || !target || sim->oracle.groups[message->shard].damaged > 0)
         return;

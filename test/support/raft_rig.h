@@ -126,11 +126,15 @@ static inline void rig_tick (struct rig *rig, uint64_t ms)
     assert_int_equal (rig_step (rig, (struct raft_event){.type = RAFT_TICK}), STATUS_OK);
 }
 
-/* A message to the replica under test. Sessions of peers are 1 unless set. */
+/* A message to the replica under test. Sessions of peers are 1 unless set; leadership is offered to the life that runs. */
 static inline struct raft_message rig_message (const struct rig *rig, uint8_t type, uint64_t from, uint64_t term)
 {
-    return (struct raft_message){
-        .shard = RIG_SHARD, .type = type, .from = from, .to = rig->options.replica, .term = term, .session = 1};
+    return (struct raft_message){.shard = RIG_SHARD,
+        .type = type,
+        .from = from,
+        .to = rig->options.replica,
+        .term = term,
+        .session = type == RAFT_TIMEOUT_NOW ? rig->options.session : 1};
 }
 
 static inline enum status rig_receive (struct rig *rig, struct raft_message message)

@@ -130,6 +130,52 @@ static void test_raft_transfer__target_campaigns_without_prevote (void **state)
     rig_close (&rig);
 }
 
+/* R12: the leader offers for what one life of the target has acknowledged, and says which. */
+static void test_raft_transfer__offers_to_the_life_that_it_heard (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    struct raft_message reply = rig_message (&rig, RAFT_APPEND_REPLY, 3, 1);
+    reply.index = 1;
+    reply.session = 4;
+    rig_receive (&rig, reply);
+    rig_turn (&rig);
+    rig_reset (&rig);
+    rig_ack (&rig, 3, 1); /* a straggler of the life before changes nothing */
+    assert_int_equal (transfer (&rig, 3), STATUS_OK);
+    rig_turn (&rig);
+    assert_non_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    assert_int_equal (rig_now (&rig, RAFT_TIMEOUT_NOW, 3)->session, 4);
+    rig_close (&rig);
+}
+
+/* R12: a target that restarted while the offer was under way may have forgotten what it was chosen for. If it took over, it
+ * would depose the only one who can notice, and a voter that is behind would elect it without what was acknowledged. */
+static void test_raft_transfer__an_offer_to_an_earlier_life_elects_nobody (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_append (&rig, 2, 1, 0, 0, 0, (uint64_t[]){1}, 1);
+    rig_turn (&rig);
+    rig_sync (&rig);
+    rig_reset (&rig);
+    struct raft_message message = rig_message (&rig, RAFT_TIMEOUT_NOW, 2, 1);
+    const uint64_t others[] = {rig.options.session - 1, rig.options.session + 1, 0};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        message.session = others[i];
+        rig_receive (&rig, message);
+        assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER);
+        assert_int_equal (rig_status (&rig).term, 1);
+        assert_int_equal (rig_status (&rig).leader, 2);
+    }
+    rig_receive (&rig, rig_message (&rig, RAFT_TIMEOUT_NOW, 2, 1));
+    assert_int_equal (rig_status (&rig).role, RAFT_CANDIDATE);
+    rig_close (&rig);
+}
+
 static void test_raft_transfer__overrides_stickiness (void **state)
 {
     (void) state;
@@ -176,6 +222,8 @@ int main (void)
         cmocka_unit_test (test_raft_transfer__refuses_bad_targets),
         cmocka_unit_test (test_raft_transfer__picks_the_best_by_itself),
         cmocka_unit_test (test_raft_transfer__target_campaigns_without_prevote),
+        cmocka_unit_test (test_raft_transfer__offers_to_the_life_that_it_heard),
+        cmocka_unit_test (test_raft_transfer__an_offer_to_an_earlier_life_elects_nobody),
         cmocka_unit_test (test_raft_transfer__overrides_stickiness),
         cmocka_unit_test (test_raft_transfer__a_lost_target_is_given_up_at_once),
     };
