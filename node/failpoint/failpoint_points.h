@@ -83,8 +83,8 @@ POINT (STATE_INGEST_AFTER, "state.ingest.after", PASS, "write", "... has them")
 POINT (FLUSH_DONE_BEFORE, "flush.done.before", PASS, "write", "the tables hear that a round is on disk")
 POINT (FLUSH_DONE_AFTER, "flush.done.after", PASS, "write", "... have heard it, logs are cut behind it")
 POINT (STATE_SWEEP_BEFORE, "state.sweep.before", ERROR, "start", "generations that are not live are looked for")
-POINT (GENERATION_DELETE_BEFORE, "generation.delete.before", ERROR, "fed", "a dead generation is deleted")
-POINT (GENERATION_DELETE_AFTER, "generation.delete.after", PASS, "fed", "... is deleted")
+POINT (GENERATION_DELETE_BEFORE, "generation.delete.before", ERROR, "swept", "a dead generation is deleted")
+POINT (GENERATION_DELETE_AFTER, "generation.delete.after", PASS, "swept", "... is deleted")
 
 /* ---- snapshots */
 POINT (SNAPSHOT_OPEN_BEFORE, "snapshot.open.before", ERROR, "feed", "a snapshot of the written-back state is opened")
