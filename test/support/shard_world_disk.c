@@ -288,7 +288,7 @@ static bool import_finish (
     struct shard_world_node *node = context;
     maitre_assert (shard == WORLD_SHARD && node->receiving);
     maitre_assert (index == node->incoming.index && term == node->incoming.term);
-    bool moves = node->world->target.count > 0; /* else they are those of the start */
+    bool moves = node->world->target.count > 0;                     /* else they are those of the start */
     const struct raft_configuration *start = &node->world->members; /* by member: the structs have padding */
     maitre_assert (moves || members->count == start->count);
     for (uint32_t i = 0; i < members->count && !moves; i++) {
