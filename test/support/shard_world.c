@@ -191,8 +191,13 @@ bool shard_world_placed (const struct shard_world *w)
             continue;
         struct shard_status status = shard_world_status (w, i);
         if (!shard_log_point (w->nodes[i].shard, status.commit_index, &term, &members) ||
-            memcmp (&members, &w->target, sizeof members) != 0)
+            members.count != w->target.count)
             return false;
+        for (uint32_t m = 0; m < members.count; m++) { /* field by field: the structs have padding */
+            const struct raft_member *one = &members.members[m], *other = &w->target.members[m];
+            if (one->replica != other->replica || one->node != other->node || one->roles != other->roles)
+                return false;
+        }
     }
     return true;
 }
