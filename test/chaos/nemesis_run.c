@@ -14,7 +14,8 @@
 #define LOAD_GRACE_MS 60000
 #define FINAL_MS 180000
 #define CHECK_MS 600000
-#define CALM_MS 2000 /* load on a healed cluster, before the final reads */
+#define CALM_MS 2000      /* load on a healed cluster, before the final reads */
+#define OVERTIME_MS 60000 /* for families whose turn has not come: a run that never hurt proves nothing */
 
 /* One family at work in the present phase. */
 struct actor {
@@ -171,12 +172,25 @@ static bool strangers (const struct nemesis *run)
     return false;
 }
 
-/* Draws the families of a phase. None: a quiet one. */
-static uint32_t draw_mix (struct nemesis *run, uint64_t lasts_ms, struct actor mix[FEW])
+/* Those of few families that have not been at work at all. */
+static uint32_t missing (const struct nemesis *run, int out[FAMILY_COUNT])
 {
     int families[FAMILY_COUNT];
-    uint32_t count = families_of (run, families), wanted = nemesis_draw (run, MIX_MAX) + 1;
-    if (strangers (run))
+    uint32_t count = families_of (run, families), left = 0;
+    for (uint32_t i = 0; i < count && count <= FEW; i++)
+        if (run->counts[families[i]] == 0)
+            out[left++] = families[i];
+    return left;
+}
+
+/* Draws the families of a phase. None: a quiet one. In overtime: what has not been at work yet, and nothing that keeps
+   it from it, as a lost disk waits until no other node is down. */
+static uint32_t draw_mix (struct nemesis *run, uint64_t lasts_ms, bool overtime, struct actor mix[FEW])
+{
+    int families[FAMILY_COUNT];
+    uint32_t count = overtime ? missing (run, families) : families_of (run, families);
+    uint32_t wanted = nemesis_draw (run, MIX_MAX) + 1;
+    if (overtime || strangers (run))
         wanted = FEW;
     else if (run->phases > 0 && nemesis_draw (run, 6) == 0)
         return 0;
@@ -218,10 +232,10 @@ static void act (struct nemesis *run, struct actor *actor)
 }
 
 /* False: the load has died, or somebody wants us to stop. */
-static bool phase (struct nemesis *run, uint64_t end_ms)
+static bool phase (struct nemesis *run, uint64_t end_ms, bool overtime)
 {
     struct actor mix[FEW];
-    uint32_t count = draw_mix (run, end_ms - nemesis_now_ms (), mix);
+    uint32_t count = draw_mix (run, end_ms - nemesis_now_ms (), overtime, mix);
     char names[128] = "quiet";
     for (uint32_t i = 0, used = 0; i < count; i++)
         used += (uint32_t) snprintf (
@@ -232,7 +246,8 @@ static bool phase (struct nemesis *run, uint64_t end_ms)
     nemesis_note (
         run, "phase", FAMILY_COUNT, "%s for %llu ms", names, (unsigned long long) (end_ms - nemesis_now_ms ()));
     bool fine = true;
-    while (fine && nemesis_now_ms () < end_ms) {
+    int unmet[FAMILY_COUNT];
+    while (fine && nemesis_now_ms () < end_ms && !(overtime && missing (run, unmet) == 0)) {
         for (uint32_t i = 0; i < count; i++)
             if (nemesis_now_ms () >= mix[i].next_ms)
                 act (run, &mix[i]);
@@ -251,9 +266,11 @@ static bool phase (struct nemesis *run, uint64_t end_ms)
     return fine;
 }
 
+/* The time counts from the first call on: on a busy machine a cluster takes long to come up. Where few families were
+   asked for, each has been at work in the end, however long it had to wait for its turn. */
 static bool hurt (struct nemesis *run)
 {
-    uint64_t end_ms = run->begin_ms + (uint64_t) run->options.seconds * 1000;
+    uint64_t end_ms = nemesis_now_ms () + (uint64_t) run->options.seconds * 1000;
     bool fine = true;
     while (fine && nemesis_now_ms () + 1000 < end_ms) {
         uint64_t half_ms = (uint64_t) run->options.seconds * 500, longest_ms = NEMESIS_PHASE_MAX_MS;
@@ -261,8 +278,11 @@ static bool hurt (struct nemesis *run)
         uint64_t lasts_ms =
             nemesis_between (run, longest_ms < NEMESIS_PHASE_MIN_MS ? longest_ms : NEMESIS_PHASE_MIN_MS, longest_ms);
         uint64_t until_ms = nemesis_now_ms () + lasts_ms;
-        fine = phase (run, until_ms < end_ms ? until_ms : end_ms);
+        fine = phase (run, until_ms < end_ms ? until_ms : end_ms, false);
     }
+    int unmet[FAMILY_COUNT];
+    if (fine && missing (run, unmet) > 0)
+        fine = phase (run, nemesis_now_ms () + OVERTIME_MS, true);
     return fine;
 }
 
