@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/engine/daemon/json_out.h"
 #include "node/engine/engine_restore.h"
 #include "node/engine/event_log.h"
 #include "node/store/table.h"
@@ -36,20 +37,6 @@ static void usage (FILE *out)
         "example: maitred snapshot verify /backup/2026-11-20\n"
         "         maitred create-cluster --dir ./new --nodes 3 --shards 64\n"
         "         for n in 1 2 3; do maitred snapshot restore /backup/2026-11-20 --config ./new/node-$n.conf; done\n");
-}
-
-static void put_string (const char *text)
-{
-    putchar ('"');
-    for (const unsigned char *at = (const unsigned char *) text; *at != 0; at++) {
-        if (*at == '"' || *at == '\\')
-            printf ("\\%c", *at);
-        else if (*at < 0x20 || *at > 0x7e)
-            printf ("\\u%04x", *at);
-        else
-            putchar (*at);
-    }
-    putchar ('"');
 }
 
 static void put_counts (const struct backup_counts *counts)
@@ -92,7 +79,7 @@ static void note_finding (const struct order *order, unsigned *findings, const c
 {
     if (order->json) {
         printf ("%s", *findings > 0 ? ", " : "");
-        put_string (text);
+        json_out_string (text);
     } else {
         printf ("DAMAGED: %s\n", text);
     }
@@ -150,7 +137,7 @@ static int verify (const struct order *order)
     unsigned findings = 0;
     if (order->json) {
         printf ("{\"backup\": ");
-        put_string (order->dir);
+        json_out_string (order->dir);
         printf (", ");
     }
     enum status status = backup_open (order->dir, &backup, &error);
@@ -195,7 +182,7 @@ static int restore (const struct order *order)
         fprintf (stderr, "maitred snapshot: %s\n", error.text);
     } else if (order->json) {
         printf ("{\"folder\": ");
-        put_string (config.data);
+        json_out_string (config.data);
         printf (", \"node\": %u, \"replicas\": %u", config.node, restored.shards);
         put_counts (&restored.counts);
         printf ("}\n");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/engine/daemon/json_out.h"
 #include "node/engine/engine.h"
 #include "node/store/store_verify.h"
 
@@ -32,21 +33,6 @@ static void usage (FILE *out)
         "example: maitred verify ./cluster/data-2\n");
 }
 
-/* A JSON string. What stands in a finding may come from a damaged disk. */
-static void put_string (const char *text)
-{
-    putchar ('"');
-    for (const unsigned char *at = (const unsigned char *) text; *at != 0; at++) {
-        if (*at == '"' || *at == '\\')
-            printf ("\\%c", *at);
-        else if (*at < 0x20 || *at > 0x7e)
-            printf ("\\u%04x", *at);
-        else
-            putchar (*at);
-    }
-    putchar ('"');
-}
-
 static void note_finding (void *argument, const struct store_verify_finding *finding)
 {
     static const char *const kinds[] = {"note", "mended", "operator"};
@@ -58,11 +44,11 @@ static void note_finding (void *argument, const struct store_verify_finding *fin
         return;
     }
     printf ("%s{\"kind\": \"%s\", \"where\": ", report->findings > 1 ? ", " : "", kinds[finding->kind]);
-    put_string (finding->where);
+    json_out_string (finding->where);
     printf (", \"what\": ");
-    put_string (finding->what);
+    json_out_string (finding->what);
     printf (", \"todo\": ");
-    put_string (finding->todo);
+    json_out_string (finding->todo);
     putchar ('}');
 }
 
@@ -85,7 +71,7 @@ static void print_end (
             totals->entries, totals->replicas, totals->rows, totals->row_bytes);
         if (error[0] != '\0') {
             printf (", \"error\": ");
-            put_string (error);
+            json_out_string (error);
         }
         printf ("}\n");
         return;
@@ -151,7 +137,7 @@ int verify_folder (int argc, char **argv)
     struct store_error error = {.text = ""};
     if (report.json) {
         printf ("{\"folder\": ");
-        put_string (report.dir);
+        json_out_string (report.dir);
         printf (", \"findings\": [");
     }
     enum status status = store_verify (report.dir, &visitor, &totals, &error);
