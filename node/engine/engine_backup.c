@@ -41,15 +41,6 @@ void engine_backups_close (struct engine *engine)
         release (engine, &engine->backups[i]);
 }
 
-static void answer_value (struct engine *engine, struct call *call, const void *value)
-{
-    size_t len;
-    enum status status = codec_encode (call->method->reply, value, engine->page, ENGINE_PAGE_BYTES_MAX, &len);
-    maitre_assert (status == STATUS_OK);
-    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
-    engine_call_answer (engine, call, &answer);
-}
-
 /* ---- open */
 
 static struct backup *take (struct engine *engine, const struct snapshot_open_request *request)
@@ -160,7 +151,7 @@ static void begin (struct engine *engine, struct backup *backup, struct call *ca
         .term = backup->term,
         .log_time_ms = status.log_time_ms,
         .version = bytes_text (engine->config.version)};
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 void engine_backups_step (struct engine *engine)
@@ -216,7 +207,7 @@ static void read_piece (struct engine *engine, struct call *call, const struct s
     }
     struct snapshot_read_reply reply = {
         .index = backup->index, .last = backup->last, .data = bytes_of (backup->piece, backup->piece_len)};
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 static void close_image (struct engine *engine, struct call *call, const struct snapshot_close_request *request)
@@ -225,7 +216,7 @@ static void close_image (struct engine *engine, struct call *call, const struct 
     struct snapshot_close_reply reply = {.unused = 0};
     if (backup != NULL)
         release (engine, backup);
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 void engine_backup_answer (struct engine *engine, struct call *call, const void *request)

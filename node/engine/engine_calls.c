@@ -203,6 +203,15 @@ void engine_call_answer (struct engine *engine, struct call *call, const struct 
     engine_call_free (engine, call);
 }
 
+void engine_call_answer_value (struct engine *engine, struct call *call, const void *value)
+{
+    size_t len;
+    enum status status = codec_encode (call->method->reply, value, engine->page, ENGINE_PAGE_BYTES_MAX, &len);
+    maitre_assert (status == STATUS_OK);
+    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
+    engine_call_answer (engine, call, &answer);
+}
+
 void engine_call_refuse (struct engine *engine, struct call *call, enum status status, const char *reason,
     const char *message, uint32_t retry_after_ms)
 {

@@ -129,15 +129,6 @@ static void fill_shards (struct engine *engine, struct rows *rows, bool details)
     }
 }
 
-static void answer_value (struct engine *engine, struct call *call, const void *value)
-{
-    size_t len;
-    enum status status = codec_encode (call->method->reply, value, engine->page, ENGINE_PAGE_BYTES_MAX, &len);
-    maitre_assert (status == STATUS_OK);
-    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
-    engine_call_answer (engine, call, &answer);
-}
-
 static void answer_status (struct engine *engine, struct call *call, const struct status_request *request)
 {
     struct rows rows = {.leaderless = 0};
@@ -159,7 +150,7 @@ static void answer_status (struct engine *engine, struct call *call, const struc
         .has_healthy = true,
         .healthy = rows.all_alive && rows.leaderless == 0,
     };
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 static void answer_members (struct engine *engine, struct call *call)
@@ -167,7 +158,7 @@ static void answer_members (struct engine *engine, struct call *call)
     struct rows rows = {.leaderless = 0};
     fill_nodes (engine, &rows);
     struct members_reply reply = {.nodes = rows.nodes, .nodes_count = engine->config.nodes.node_count};
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 static void answer_ring (struct engine *engine, struct call *call)
@@ -183,7 +174,7 @@ static void answer_ring (struct engine *engine, struct call *call)
         .shards = rows.shards,
         .shards_count = engine->config.shards + 1,
     };
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 /* ---- where */
@@ -241,7 +232,7 @@ static void answer_where (struct engine *engine, struct call *call, const struct
         .has_loses_quorum = request->has_without,
         .loses_quorum = request->has_without && loses_quorum (route, request),
     };
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 /* ---- handing a leadership over */
@@ -276,7 +267,7 @@ static void answer_transfer (
     bool under_way = replica->transfer_call != 0 && engine_call_find (engine, replica->transfer_call) != NULL;
     if (target == engine->config.node || under_way) {
         struct transfer_leader_reply reply = {.shard = shard, .leader = engine->config.node};
-        answer_value (engine, call, &reply);
+        engine_call_answer_value (engine, call, &reply);
         return;
     }
     /* Answered when somebody else leads, or when the time is over. */
@@ -296,7 +287,7 @@ void engine_cluster_leader_changed (struct engine *engine, struct replica *repli
     if (call == NULL)
         return;
     struct transfer_leader_reply reply = {.shard = replica->shard, .leader = replica->leader_node};
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 bool engine_cluster_answer (struct engine *engine, struct call *call, struct bytes body)

@@ -36,11 +36,7 @@ static void answer_rows (struct engine *engine, struct call *call, const struct 
         fill_row (engine, (enum failpoint_id) id, row);
         reply.points_count += all || bytes_equal (row->name, request->point);
     }
-    size_t len;
-    enum status status = codec_encode (&inject_fault_reply_type, &reply, engine->page, ENGINE_PAGE_BYTES_MAX, &len);
-    maitre_assert (status == STATUS_OK);
-    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
-    engine_call_answer (engine, call, &answer);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 void engine_faults_answer (struct engine *engine, struct call *call, const struct inject_fault_request *request)

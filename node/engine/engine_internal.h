@@ -403,6 +403,8 @@ uint64_t engine_call_token (const struct engine *engine, const struct call *call
 struct call *engine_call_find (struct engine *engine, uint64_t token); /* NULL: answered meanwhile */
 void engine_call_answer (
     struct engine *engine, struct call *call, const struct route_answer *answer); /* frees the call */
+/* The same with a value of the method's reply type, which fits into a page. */
+void engine_call_answer_value (struct engine *engine, struct call *call, const void *value);
 void engine_call_refuse (struct engine *engine, struct call *call, enum status status, const char *reason,
     const char *message, uint32_t retry_after_ms);
 void engine_calls_expire (struct engine *engine);

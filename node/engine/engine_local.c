@@ -4,24 +4,13 @@
 #include "node/engine/engine_internal.h"
 #include "schemas/generated/schema_text.h"
 
-#define REPLY_BYTES_MAX ENGINE_PAGE_BYTES_MAX
-
-static void answer_value (struct engine *engine, struct call *call, const void *value)
-{
-    size_t len;
-    enum status status = codec_encode (call->method->reply, value, engine->page, REPLY_BYTES_MAX, &len);
-    maitre_assert (status == STATUS_OK);
-    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->page, len)};
-    engine_call_answer (engine, call, &answer);
-}
-
 static void answer_health (struct engine *engine, struct call *call)
 {
     struct health_reply reply = {
         .status = engine_serves (engine) ? HEALTH_STATUS_SERVING : HEALTH_STATUS_NOT_SERVING,
         .node = engine->config.node,
     };
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 static void answer_who (struct engine *engine, struct call *call)
@@ -36,7 +25,7 @@ static void answer_who (struct engine *engine, struct call *call)
         .has_name = claims->name[0] != '\0',
         .name = bytes_text (claims->name),
     };
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 static const char *class_name (enum method_class class)
@@ -76,7 +65,7 @@ static void answer_schema (struct engine *engine, struct call *call)
         };
     }
     struct reflect_reply reply = {.cddl = bytes_text (schema_text), .methods = rows, .methods_count = METHOD_COUNT};
-    answer_value (engine, call, &reply);
+    engine_call_answer_value (engine, call, &reply);
 }
 
 void engine_local (struct engine *engine, struct call *call, struct bytes body)
