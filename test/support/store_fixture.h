@@ -231,6 +231,53 @@ static inline struct store *fixture_open (const char *dir, struct fixture_recove
     return store;
 }
 
+/* A folder, its store and a turn of it; `image` is what kill -9 at some moment left behind. Memory is the caller's. */
+struct fixture_rig {
+    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX];
+    struct fixture_recovered recovered;
+    struct store *store;
+    struct store_turn *turn;
+};
+
+/* Opens it; also again, after fixture_rig_stop. */
+static inline void fixture_rig_start (struct fixture_rig *rig, const char *dir)
+{
+    rig->store = fixture_open (dir, &rig->recovered);
+    rig->turn = store_turn_new (rig->store);
+    assert_non_null (rig->turn);
+}
+
+static inline void fixture_rig_stop (struct fixture_rig *rig)
+{
+    store_turn_destroy (&rig->turn);
+    store_close (&rig->store);
+}
+
+/* A new folder, open. */
+static inline void fixture_rig_init (struct fixture_rig *rig)
+{
+    *rig = (struct fixture_rig){.store = NULL};
+    fixture_dir (rig->dir);
+    fixture_rig_start (rig, rig->dir);
+}
+
+/* Copies the folder as it is now, without anything closed, beside it, and closes it then. */
+static inline void fixture_rig_kill (struct fixture_rig *rig)
+{
+    snprintf (rig->image, sizeof rig->image, "%s", rig->dir);
+    strcpy (strrchr (rig->image, '/'), "/image");
+    fixture_copy_tree (rig->dir, rig->image);
+    fixture_rig_stop (rig);
+}
+
+/* Removes the folder and its image; the store is closed. */
+static inline void fixture_rig_close (struct fixture_rig *rig)
+{
+    assert_null (rig->store);
+    fixture_recovered_close (&rig->recovered);
+    fixture_remove (rig->dir);
+}
+
 /* The status of open and recover together, with nothing left open. */
 static inline enum status fixture_try (
     const char *dir, struct fixture_recovered *recovered, bool *suspect, struct store_error *error)

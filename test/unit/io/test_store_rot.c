@@ -69,10 +69,8 @@ static void write_bulk (struct store_turn *turn, uint32_t shard, struct truth *t
 static void make_image (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX], uint64_t seed, bool bulk)
 {
     char wal[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
-    fixture_dir (dir);
-    struct store *store = fixture_open (dir, &recovered);
-    struct store_turn *turn = store_turn_new (store);
+    struct fixture_rig rig;
+    fixture_rig_init (&rig);
     memset (history, 0, sizeof history);
     for (uint32_t shard = 0; shard < SHARDS; shard++)
         history[0][shard].term = 1;
@@ -80,24 +78,22 @@ static void make_image (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX]
         memcpy (history[t], history[t - 1], sizeof history[t]);
         for (uint32_t shard = 0; shard < SHARDS; shard++) {
             if (t == 1)
-                fixture_found (turn, shard, replica_of (shard));
+                fixture_found (rig.turn, shard, replica_of (shard));
             bool idle = shard == 0 && t > 5; /* one of which nothing is heard any more */
             if (!idle && (t == 1 || next_random (&seed) % 3 == 0))
-                write_shard (turn, shard, &history[t][shard], &seed);
+                write_shard (rig.turn, shard, &history[t][shard], &seed);
         }
         if (bulk && t % 10 == 0)
-            write_bulk (turn, 1, &history[t][1]);
-        fixture_append (turn, 1, replica_of (1), ++history[t][1].last, 1, history[t][1].term);
+            write_bulk (rig.turn, 1, &history[t][1]);
+        fixture_append (rig.turn, 1, replica_of (1), ++history[t][1].last, 1, history[t][1].term);
         history[t][1].terms[history[t][1].last] = history[t][1].term;
-        fixture_commit (turn);
-        wal_ends[t] = fixture_newest (dir, "log", ".log", wal);
+        fixture_commit (rig.turn);
+        wal_ends[t] = fixture_newest (rig.dir, "log", ".log", wal);
     }
-    snprintf (image, FIXTURE_PATH_MAX, "%s", dir);
-    strcpy (strrchr (image, '/'), "/image");
-    fixture_copy_tree (dir, image);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    fixture_recovered_close (&recovered);
+    fixture_rig_kill (&rig);
+    fixture_recovered_close (&rig.recovered);
+    strcpy (dir, rig.dir);
+    strcpy (image, rig.image);
 }
 
 static void read_log (const struct fixture_recovered *recovered, uint32_t shard, struct truth *found)
@@ -333,83 +329,69 @@ static void test_store_rot__several_holes_and_a_torn_end (void **state)
 static void test_store_rot__a_replaced_entry_is_not_taken_for_the_one_behind_it (void **state)
 {
     (void) state;
-    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
+    char wal[FIXTURE_PATH_MAX * 2];
+    struct fixture_rig rig;
     size_t ends[5] = {0};
-    fixture_dir (dir);
-    struct store *store = fixture_open (dir, &recovered);
-    struct store_turn *turn = store_turn_new (store);
+    fixture_rig_init (&rig);
     for (uint64_t t = 1; t <= 4; t++) {
         for (uint32_t shard = 1; shard <= 2 && t == 1; shard++) {
-            fixture_found (turn, shard, shard);
-            fixture_append (turn, shard, shard, 1, 5, 1);
+            fixture_found (rig.turn, shard, shard);
+            fixture_append (rig.turn, shard, shard, 1, 5, 1);
         }
         if (t == 2) /* shard 1: another leader's entries in the place of 4 and 5. Shard 2 has nothing here */
-            fixture_append (turn, 1, 1, 4, 2, 2);
+            fixture_append (rig.turn, 1, 1, 4, 2, 2);
         if (t == 3) {
-            fixture_append (turn, 1, 1, 6, 1, 2);
-            fixture_append (turn, 2, 2, 6, 1, 1);
+            fixture_append (rig.turn, 1, 1, 6, 1, 2);
+            fixture_append (rig.turn, 2, 2, 6, 1, 1);
         }
         if (t == 4)
-            assert_int_equal (store_turn_hard_state (turn, 2, 2, 1, 2), STATUS_OK);
-        fixture_commit (turn);
-        ends[t] = fixture_newest (dir, "log", ".log", wal);
+            assert_int_equal (store_turn_hard_state (rig.turn, 2, 2, 1, 2), STATUS_OK);
+        fixture_commit (rig.turn);
+        ends[t] = fixture_newest (rig.dir, "log", ".log", wal);
     }
-    snprintf (image, sizeof image, "%s", dir);
-    strcpy (strrchr (image, '/'), "/image");
-    fixture_copy_tree (dir, image);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    fixture_newest (image, "log", ".log", wal);
+    fixture_rig_kill (&rig);
+    fixture_newest (rig.image, "log", ".log", wal);
     fixture_flip_bit (wal, ends[1] + 30, 3);
-    store = fixture_open (image, &recovered);
-    assert_non_null (fixture_replica (&recovered, 1, 1)->lost);
-    assert_null (fixture_replica (&recovered, 2, 2)->lost);
-    assert_false (fixture_replica (&recovered, 2, 2)->doubtful);
-    assert_int_equal (recovered.entries_count, 6);
-    store_close (&store);
-    fixture_recovered_close (&recovered);
-    fixture_remove (dir);
+    fixture_rig_start (&rig, rig.image);
+    assert_non_null (fixture_replica (&rig.recovered, 1, 1)->lost);
+    assert_null (fixture_replica (&rig.recovered, 2, 2)->lost);
+    assert_false (fixture_replica (&rig.recovered, 2, 2)->doubtful);
+    assert_int_equal (rig.recovered.entries_count, 6);
+    fixture_rig_stop (&rig);
+    fixture_rig_close (&rig);
 }
 
 /* The term went with the turn: an entry of it that came later tells the term, and no vote in it is left to give. */
 static void test_store_rot__a_lost_term_is_known_from_its_entries (void **state)
 {
     (void) state;
-    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
+    char wal[FIXTURE_PATH_MAX * 2];
+    struct fixture_rig rig;
     size_t ends[5] = {0};
-    fixture_dir (dir);
-    struct store *store = fixture_open (dir, &recovered);
-    struct store_turn *turn = store_turn_new (store);
+    fixture_rig_init (&rig);
     for (uint64_t t = 1; t <= 3; t++) {
         if (t == 1) {
-            fixture_found (turn, 1, 1);
-            assert_int_equal (store_turn_hard_state (turn, 1, 1, 4, 1), STATUS_OK);
+            fixture_found (rig.turn, 1, 1);
+            assert_int_equal (store_turn_hard_state (rig.turn, 1, 1, 4, 1), STATUS_OK);
         }
         if (t == 2)
-            assert_int_equal (store_turn_hard_state (turn, 1, 1, 5, 9), STATUS_OK);
+            assert_int_equal (store_turn_hard_state (rig.turn, 1, 1, 5, 9), STATUS_OK);
         if (t == 3)
-            fixture_append (turn, 1, 1, 1, 2, 5);
-        fixture_commit (turn);
-        ends[t] = fixture_newest (dir, "log", ".log", wal);
+            fixture_append (rig.turn, 1, 1, 1, 2, 5);
+        fixture_commit (rig.turn);
+        ends[t] = fixture_newest (rig.dir, "log", ".log", wal);
     }
-    snprintf (image, sizeof image, "%s", dir);
-    strcpy (strrchr (image, '/'), "/image");
-    fixture_copy_tree (dir, image);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    fixture_newest (image, "log", ".log", wal);
+    fixture_rig_kill (&rig);
+    fixture_newest (rig.image, "log", ".log", wal);
     fixture_flip_bit (wal, ends[1] + 20, 1);
-    store = fixture_open (image, &recovered);
-    assert_true (store_suspect (store, NULL));
-    assert_null (recovered.replicas[0].lost); /* from its first entry on, in one piece */
-    assert_int_equal (recovered.entries_count, 2);
-    assert_int_equal (recovered.replicas[0].term, 5);
-    assert_int_equal (recovered.replicas[0].vote, 0);
-    store_close (&store);
-    fixture_recovered_close (&recovered);
-    fixture_remove (dir);
+    fixture_rig_start (&rig, rig.image);
+    assert_true (store_suspect (rig.store, NULL));
+    assert_null (rig.recovered.replicas[0].lost); /* from its first entry on, in one piece */
+    assert_int_equal (rig.recovered.entries_count, 2);
+    assert_int_equal (rig.recovered.replicas[0].term, 5);
+    assert_int_equal (rig.recovered.replicas[0].vote, 0);
+    fixture_rig_stop (&rig);
+    fixture_rig_close (&rig);
 }
 
 /* What is left of a rotten file takes its place, and people may want to look at it. */
@@ -468,73 +450,59 @@ static void spoil_entry (const char *path, const char *payload)
 static void test_store_rot__a_damaged_entry_costs_its_replica_alone (void **state)
 {
     (void) state;
-    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
+    char wal[FIXTURE_PATH_MAX * 2];
+    struct fixture_rig rig;
     struct store_hole hole;
-    fixture_dir (dir);
-    struct store *store = fixture_open (dir, &recovered);
-    struct store_turn *turn = store_turn_new (store);
+    fixture_rig_init (&rig);
     for (uint32_t shard = 1; shard <= 3; shard++) {
-        fixture_found (turn, shard, shard);
-        fixture_append (turn, shard, shard, 1, 4, 1);
+        fixture_found (rig.turn, shard, shard);
+        fixture_append (rig.turn, shard, shard, 1, 4, 1);
     }
-    fixture_commit (turn);
-    snprintf (image, sizeof image, "%s", dir);
-    strcpy (strrchr (image, '/'), "/image");
-    fixture_copy_tree (dir, image);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    fixture_newest (image, "log", ".log", wal);
+    fixture_commit (rig.turn);
+    fixture_rig_kill (&rig);
+    fixture_newest (rig.image, "log", ".log", wal);
     spoil_entry (wal, "payload-2-3");
-    store = fixture_open (image, &recovered);
-    assert_true (store_suspect (store, NULL));
-    assert_true (store_log_holed (store, &hole));
+    fixture_rig_start (&rig, rig.image);
+    assert_true (store_suspect (rig.store, NULL));
+    assert_true (store_log_holed (rig.store, &hole));
     assert_int_equal (hole.turns, 0);
     assert_int_equal (hole.broken, 1);
     assert_int_equal (hole.certain, 2);
-    assert_non_null (fixture_replica (&recovered, 2, 2)->lost);
-    assert_int_equal (recovered.entries_count, 8);
-    store_close (&store);
-    fixture_recovered_close (&recovered);
-    fixture_remove (dir);
+    assert_non_null (fixture_replica (&rig.recovered, 2, 2)->lost);
+    assert_int_equal (rig.recovered.entries_count, 8);
+    fixture_rig_stop (&rig);
+    fixture_rig_close (&rig);
 }
 
 /* The lost turn had been dropped when the file rotted: no number is missing, but the first configurations stood beside it. */
 static void test_store_rot__a_turn_that_was_dropped_since_is_missed_all_the_same (void **state)
 {
     (void) state;
-    char dir[FIXTURE_PATH_MAX], image[FIXTURE_PATH_MAX], wal[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
+    char wal[FIXTURE_PATH_MAX * 2];
+    struct fixture_rig rig;
     struct store_hole hole;
-    fixture_dir (dir);
-    struct store *store = fixture_open (dir, &recovered);
-    struct store_turn *turn = store_turn_new (store);
-    fixture_found (turn, 1, 1);
-    fixture_found (turn, 2, 2);
-    fixture_commit (turn);
+    fixture_rig_init (&rig);
+    fixture_found (rig.turn, 1, 1);
+    fixture_found (rig.turn, 2, 2);
+    fixture_commit (rig.turn);
     for (uint64_t i = 1; i <= 70; i++) {
-        fixture_append (turn, 1, 1, i, 1, 1);
-        fixture_commit (turn);
+        fixture_append (rig.turn, 1, 1, i, 1, 1);
+        fixture_commit (rig.turn);
     }
-    snprintf (image, sizeof image, "%s", dir);
-    strcpy (strrchr (image, '/'), "/image");
-    fixture_copy_tree (dir, image);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    fixture_newest (image, "log", ".log", wal);
+    fixture_rig_kill (&rig);
+    fixture_newest (rig.image, "log", ".log", wal);
     fixture_flip_bit (wal, 30, 3);
     for (int start = 0; start < 2; start++) { /* nothing closed it: the next start finds the same */
-        store = fixture_open (image, &recovered);
-        assert_true (store_suspect (store, NULL));
-        assert_true (store_log_holed (store, &hole));
+        fixture_rig_start (&rig, rig.image);
+        assert_true (store_suspect (rig.store, NULL));
+        assert_true (store_log_holed (rig.store, &hole));
         assert_int_equal (hole.turns, 0);
         assert_int_equal (hole.broken, 1); /* the other is not known at all any more */
-        assert_non_null (fixture_replica (&recovered, 1, 1)->lost);
-        assert_null (fixture_replica (&recovered, 2, 2));
-        store_close (&store);
+        assert_non_null (fixture_replica (&rig.recovered, 1, 1)->lost);
+        assert_null (fixture_replica (&rig.recovered, 2, 2));
+        fixture_rig_stop (&rig);
     }
-    fixture_recovered_close (&recovered);
-    fixture_remove (dir);
+    fixture_rig_close (&rig);
 }
 
 int main (void)
