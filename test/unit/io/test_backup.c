@@ -6,44 +6,24 @@
 #include <cmocka.h>
 
 #include "node/backup/backup.h"
-#include "test/support/backup_fixture.h"
-#include "test/support/services_world.h"
-#include "test/support/store_fixture.h"
+#include "test/support/backup_rig.h"
 
-static struct world world, *const w = &world;
-static char dir[FIXTURE_PATH_MAX];
-static struct backup_bytes images[WORLD_SHARDS + 1];
-static const struct id cluster = {.b = {0xc1, 2, 3}};
-
-static void write_images (void)
-{
-    backup_write (dir, &cluster, images, WORLD_SHARDS);
-}
+static struct backup_rig rig;
+static struct world *const w = &rig.world;
+static struct backup_bytes *const images = rig.images;
+static char *const dir = rig.dir;
 
 static int setup (void **state)
 {
     (void) state;
-    world_init (w);
-    struct id provider = world_provider (w);
-    struct id offer = world_offer (w, &provider, 10);
-    struct principal alice = world_principal (100, ROLE_CUSTOMER);
-    world_take (w, &alice, RESERVE_MODE_HOLD, &offer, 5, 2);
-    world_take (w, &alice, RESERVE_MODE_BOOK, &offer, 40, 1);
-    for (uint32_t shard = 0; shard <= WORLD_SHARDS; shard++)
-        images[shard] = backup_image_bytes (shard == WORLD_SHARD ? &w->map : NULL, shard);
-    fixture_dir (dir);
-    write_images ();
+    backup_rig_init (&rig, true);
     return 0;
 }
 
 static int teardown (void **state)
 {
     (void) state;
-    for (uint32_t shard = 0; shard <= WORLD_SHARDS; shard++)
-        backup_bytes_close (&images[shard]);
-    world_close (w);
-    *strrchr (dir, '/') = '\0';
-    fixture_remove_tree (dir);
+    backup_rig_close (&rig);
     return 0;
 }
 
@@ -189,7 +169,7 @@ static void write_with (uint32_t shard, struct backup_bytes image)
 {
     backup_bytes_close (&images[shard]);
     images[shard] = image;
-    write_images ();
+    backup_rig_write (&rig);
 }
 
 static struct backup_bytes chunk_of (struct store_chunk chunk, const struct backup_bytes *rows)

@@ -8,22 +8,16 @@
 #include "node/engine/engine_restore.h"
 #include "node/placement/placement.h"
 #include "node/raft/raft.h"
-#include "test/support/backup_fixture.h"
-#include "test/support/services_world.h"
-#include "test/support/store_fixture.h"
+#include "test/support/backup_rig.h"
 
 #define NODES 3
 
-static struct world world, *const w = &world;
-static char dir[FIXTURE_PATH_MAX], above[FIXTURE_PATH_MAX];
-static struct backup_bytes images[WORLD_SHARDS + 1];
+static struct backup_rig rig;
+static struct world *const w = &rig.world;
+static struct backup_bytes *const images = rig.images;
+static char *const dir = rig.dir;
 static struct engine_config config; /* large */
-static const struct id old_cluster = {.b = {0xc1, 2, 3}}, new_cluster = {.b = {0xc2, 9}};
-
-static void write_images (void)
-{
-    backup_write (dir, &old_cluster, images, WORLD_SHARDS);
-}
+static const struct id new_cluster = {.b = {0xc2, 9}};
 
 static void configure (uint32_t node)
 {
@@ -32,24 +26,14 @@ static void configure (uint32_t node)
     config.nodes.cluster = new_cluster;
     for (uint32_t i = 0; i < NODES; i++)
         config.nodes.nodes[i].node = i + 1;
-    snprintf (config.data, sizeof config.data, "%s/node-%u", above, node);
+    snprintf (config.data, sizeof config.data, "%s/node-%u", rig.above, node);
     engine_config_defaults (&config);
 }
 
 static int setup (void **state)
 {
     (void) state;
-    world_init (w);
-    struct id provider = world_provider (w);
-    struct id offer = world_offer (w, &provider, 10);
-    struct principal alice = world_principal (100, ROLE_CUSTOMER);
-    world_take (w, &alice, RESERVE_MODE_BOOK, &offer, 40, 1);
-    for (uint32_t shard = 0; shard <= WORLD_SHARDS; shard++)
-        images[shard] = backup_image_bytes (shard == WORLD_SHARD ? &w->map : NULL, shard);
-    fixture_dir (dir);
-    snprintf (above, sizeof above, "%s", dir);
-    *strrchr (above, '/') = '\0';
-    write_images ();
+    backup_rig_init (&rig, false);
     configure (1);
     return 0;
 }
@@ -57,10 +41,7 @@ static int setup (void **state)
 static int teardown (void **state)
 {
     (void) state;
-    for (uint32_t shard = 0; shard <= WORLD_SHARDS; shard++)
-        backup_bytes_close (&images[shard]);
-    world_close (w);
-    fixture_remove_tree (above);
+    backup_rig_close (&rig);
     return 0;
 }
 
@@ -230,7 +211,7 @@ static void test_restore__replica_ids_are_of_this_backup_in_this_cluster (void *
     assert_true (origin_of_folder () == origin); /* the same once more is the same */
     backup_bytes_close (&images[2]);
     images[2] = backup_image_bytes (&w->map, 2);
-    write_images (); /* another backup */
+    backup_rig_write (&rig); /* another backup */
     make ();
     assert_true (origin_of_folder () != origin);
 }
@@ -247,7 +228,7 @@ static void test_restore__a_record_of_replaced_nodes_goes_on_above_its_epoch (vo
     backup_bytes_close (&images[0]);
     images[0] = backup_image_bytes (&map, 0);
     state_map_close (&map);
-    write_images ();
+    backup_rig_write (&rig);
     for (uint32_t node = 1; node <= NODES; node++) { /* whether it holds shard 0 or not */
         configure (node);
         make ();
@@ -265,7 +246,7 @@ static void test_restore__what_does_not_fit_is_refused_and_leaves_nothing (void 
     config.shards = WORLD_SHARDS + 1;
     refused (ENGINE_EXIT_FOLDER, "--shards 4");
     configure (1);
-    config.nodes.cluster = old_cluster;
+    config.nodes.cluster = rig.cluster;
     refused (ENGINE_EXIT_FOLDER, "that was saved");
     configure (1);
     assert_int_equal (mkdir (config.data, 0700), 0);
