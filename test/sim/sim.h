@@ -548,7 +548,7 @@ struct sim {
     struct sim_work *work;                                      /* services mode */
     struct id cluster;                                          /* services mode */
     struct gossip_effects *gossip_effects;                      /* services mode */
-    struct raft_member first[SIM_SHARDS_MAX][RAFT_MEMBERS_MAX]; /* the map: placements as they were founded */
+    struct raft_member first[SIM_SHARDS_MAX][RAFT_MEMBERS_MAX]; /* the map: who is to be a member */
     uint32_t first_count[SIM_SHARDS_MAX];
     uint64_t wiped[SIM_SHARDS_MAX]; /* the replica that was lost with its folder and is to be replaced, 0: none */
     uint32_t wiped_node;            /* 0: none in this run */

@@ -13,15 +13,15 @@ static bool holds (struct sim *sim, uint32_t node, uint32_t shard)
     return found;
 }
 
-static uint32_t free_node (struct sim *sim, uint32_t shard, const struct raft_configuration *members, uint64_t leaves)
+/* By the map, as the production planner does: never two voters of a shard on one node. */
+static uint32_t free_node (struct sim *sim, uint32_t shard, uint64_t leaves)
 {
     uint32_t found = 0;
     uint64_t candidates = 0;
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
-        bool used = false;
-        for (uint32_t i = 0; i < members->count; i++)
-            used = used || (members->members[i].node == n && members->members[i].replica != leaves);
-        used = used || holds (sim, n, shard);
+        bool used = holds (sim, n, shard);
+        for (uint32_t i = 0; i < sim->first_count[shard]; i++)
+            used = used || (sim->first[shard][i].node == n && sim->first[shard][i].replica != leaves);
         if (!used && sim->nodes[n].alive && sim_chance (sim, ++candidates))
             found = n;
     }
@@ -41,10 +41,10 @@ static void begin (struct sim *sim, uint32_t shard, const struct raft_configurat
     if (sim->oracle.groups[shard].damaged > 0)
         return;
     uint64_t leaves = members->members[sim_below (sim, members->count)].replica;
-    uint32_t node = free_node (sim, shard, members, leaves);
+    uint32_t node = free_node (sim, shard, leaves);
     if (node == 0)
         return;
-    if (sim->options.services && !placed (sim, shard, leaves))
+    if (!placed (sim, shard, leaves))
         return; /* these are the members of an old leader, which does not know who has left since */
     sim_fault_count (sim, SIM_MEMBERS);
     sim_admin_replace (sim, shard, leaves, node);
@@ -78,7 +78,21 @@ static void publish (struct sim *sim, uint32_t shard, const struct sim_change *c
     }
 }
 
-static void finish (struct sim *sim, uint32_t shard)
+/* What the script has made of the group is what the map says: so many voters, each on a node of its own. A silent node takes
+ * one vote away and no more, which is what the bounds of a fail-over (P6) rest on. */
+static void require_placed (struct sim *sim, uint32_t shard, const struct raft_configuration *members)
+{
+    bool right = members->count == sim->first_count[shard];
+    for (uint32_t i = 0; i < members->count; i++) {
+        right = right && placed (sim, shard, members->members[i].replica);
+        for (uint32_t j = 0; j < i; j++)
+            right = right && members->members[i].node != members->members[j].node;
+    }
+    if (!right)
+        sim_fail (sim, "shard %u: its members are not those of the map", shard);
+}
+
+static void finish (struct sim *sim, uint32_t shard, const struct raft_configuration *members)
 {
     struct sim_change *change = &sim->changes[shard];
     struct sim_node *node = &sim->nodes[sim_node_of (sim, change->leaves)];
@@ -95,6 +109,7 @@ static void finish (struct sim *sim, uint32_t shard)
         sim->wiped[shard] = 0;
     }
     publish (sim, shard, change);
+    require_placed (sim, shard, members);
     change->running = false;
 }
 
@@ -149,7 +164,7 @@ void sim_admin_next (struct sim *sim)
         if (!leader)
             continue;
         if (sim->changes[shard].running && arrived (&sim->changes[shard], leader))
-            finish (sim, shard);
+            finish (sim, shard, raft_configuration (leader->raft));
         else if (sim->changes[shard].running && !sim->options.services)
             advance (sim, shard, leader);
         else if (sim->changes[shard].running)

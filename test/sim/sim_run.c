@@ -15,9 +15,11 @@ static void found_shards (struct sim *sim)
             uint32_t node = 1 + (shard + i) % sim->nodes_count;
             struct raft_member member = {
                 .replica = sim_new_replica (sim, node), .node = node, .rank = (uint8_t) i, .roles = RAFT_VOTER};
+            sim->first[shard][i] = member;
             bool fits = raft_configuration_set (&members, member);
             maitre_assert (fits);
         }
+        sim->first_count[shard] = sim->voters;
         for (uint32_t i = 0; i < members.count; i++) {
             struct sim_node *node = &sim->nodes[members.members[i].node];
             sim_disk_create (node, shard, members.members[i].replica, &members);
