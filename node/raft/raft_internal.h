@@ -227,6 +227,8 @@ uint64_t raft_random (struct raft *raft, uint64_t bound);
 #define RAFT_QUICK_STEPS 4 /* time for votes to be synced and to arrive */
 /* The election timer: after a lost link to the leader short and staggered by rank, otherwise random. */
 void raft_role_arm (struct raft *raft);
+/* How many take turns at standing for election: the voters. Post: > 0. */
+uint64_t raft_role_turns (const struct raft *raft);
 /* How long after election_min_ms this replica waits for others to stand up first, by its rank. */
 uint64_t raft_role_turn_ms (struct raft *raft);
 bool raft_quick (const struct raft *raft);

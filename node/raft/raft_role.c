@@ -28,15 +28,21 @@ uint64_t raft_quick_wait_ms (struct raft *raft, uint64_t steps)
     return steps * step + 1 + raft_random (raft, step / 4 + 1);
 }
 
+uint64_t raft_role_turns (const struct raft *raft)
+{
+    uint64_t voters = 0;
+    for (uint32_t i = 0; i < raft->configuration.count; i++)
+        voters += raft_is_voter (raft, i);
+    maitre_assert (voters <= RAFT_MEMBERS_MAX);
+    return voters == 0 ? 1 : voters;
+}
+
 /* Thesis 3.4 draws from the whole spread; then now and then two followers of a silent leader stand up within the same
  * milliseconds, split the votes, and the group waits for all of it once more: over a second. So each rank has a part of
  * the spread for itself, with a quarter of it free behind, for a vote to be synced and to arrive. */
 uint64_t raft_role_turn_ms (struct raft *raft)
 {
-    uint64_t voters = 0;
-    for (uint32_t i = 0; i < raft->configuration.count; i++)
-        voters += raft_is_voter (raft, i);
-    uint64_t turns = voters == 0 ? 1 : voters;
+    uint64_t turns = raft_role_turns (raft);
     uint64_t turn_ms = (raft->options.election_max_ms - raft->options.election_min_ms) / turns;
     uint64_t rank = raft->self < 0 ? 0 : raft->configuration.members[raft->self].rank % turns;
     return rank * turn_ms + raft_random (raft, turn_ms * 3 / 4 + 1);

@@ -2,7 +2,6 @@
 #include "node/raft/raft_internal.h"
 
 #define SPLIT_TRIES_MAX 4
-#define QUICK_STEPS_PREVOTE 2 /* a pre-vote needs no disk */
 
 /* Own log as a candidate shows it. */
 static void describe_log (const struct raft *raft, struct raft_message *message)
@@ -38,14 +37,20 @@ static uint64_t own_rank (const struct raft *raft)
     return raft->self < 0 ? 0 : raft->configuration.members[raft->self].rank;
 }
 
+/* Until a voter notices itself that the leader is gone it sticks to it, and most notice within milliseconds of one another:
+ * so the first try is repeated soon, before the next rank's turn, and it needs no disk. From then on each voter has its
+ * turn once more before it is repeated. Two that try in the same moment split the votes, and wait for several steps. */
 static void arm_pre_candidate (struct raft *raft)
 {
-    if (raft_quick (raft)) {
-        raft->quick_tries++;
-        raft->election_deadline_ms = raft->now_ms + raft_quick_wait_ms (raft, QUICK_STEPS_PREVOTE + own_rank (raft));
+    if (!raft_quick (raft)) {
+        raft_role_arm (raft);
         return;
     }
-    raft_role_arm (raft);
+    uint64_t step_ms = raft->options.quick_step_ms;
+    uint64_t wait_ms = raft->quick_tries == 0 ? step_ms / 3 : raft_role_turns (raft) * step_ms;
+    raft->quick_tries++;
+    raft->election_deadline_ms = raft->now_ms + wait_ms + 1 + raft_random (raft, step_ms / 8 + 1);
+    maitre_assert (raft->election_deadline_ms > raft->now_ms);
 }
 
 void raft_vote_link_down (struct raft *raft)

@@ -246,6 +246,52 @@ static void test_raft_vote__lost_link_starts_prevote_by_rank (void **state)
     }
 }
 
+/* P6: another voter hears of the broken link a moment later, and until then it refuses. The next try comes before the next
+ * rank's turn, and no two ranks ever try within the same milliseconds: they would split the votes. */
+static void test_raft_vote__lost_link_tries_again_between_the_turns_of_others (void **state)
+{
+    (void) state;
+    enum { TRIES = 3 };
+    uint64_t earliest[3][TRIES], latest[3][TRIES] = {{0}};
+    memset (earliest, 0xff, sizeof earliest);
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        for (uint64_t rank = 0; rank < 3; rank++) {
+            struct rig rig;
+            struct raft_configuration voters = rig_voters (4);
+            struct raft_stored stored = {.configuration = &voters};
+            rig_open_stored (&rig, &(struct raft_options){.replica = rank + 1, .seed = seed}, &stored);
+            rig_append (&rig, 4, 1, 0, 0, 0, NULL, 0);
+            rig_turn (&rig);
+            rig_step (&rig, (struct raft_event){.type = RAFT_LINK, .node = 4, .up = false});
+            uint64_t since_ms = rig.now_ms;
+            for (unsigned i = 0; i < TRIES; i++) {
+                rig_reset (&rig);
+                rig_tick (&rig, raft_deadline_ms (rig.raft) - rig.now_ms);
+                assert_int_equal (rig_status (&rig).role, RAFT_PRE_CANDIDATE);
+                uint64_t at_ms = rig.now_ms - since_ms;
+                earliest[rank][i] = at_ms < earliest[rank][i] ? at_ms : earliest[rank][i];
+                latest[rank][i] = at_ms > latest[rank][i] ? at_ms : latest[rank][i];
+                for (uint64_t from = 1; from <= 3; from++) {
+                    struct raft_message refusal = rig_message (&rig, RAFT_PREVOTE_REPLY, from, 1);
+                    refusal.flags = RAFT_FLAG_REJECT;
+                    if (from != rank + 1)
+                        rig_receive (&rig, refusal);
+                }
+            }
+            rig_close (&rig);
+        }
+    }
+    for (unsigned rank = 0; rank < 3; rank++) {
+        assert_true (earliest[rank][1] >= latest[rank][0]);
+        assert_true (latest[rank][1] <= 15 * rank + 12);
+        for (unsigned other = 0; other < 3; other++)
+            for (unsigned i = 0; i < TRIES; i++)
+                for (unsigned j = 0; other != rank && j < TRIES; j++)
+                    assert_true (
+                        latest[rank][i] + 5 <= earliest[other][j] || latest[other][j] + 5 <= earliest[rank][i]);
+    }
+}
+
 /* What a dead leader left in the socket must not look like life. */
 static void test_raft_vote__leftovers_of_a_dead_leader_do_not_delay (void **state)
 {
@@ -487,6 +533,7 @@ int main (void)
         cmocka_unit_test (test_raft_vote__a_leader_refuses_while_it_leads),
         cmocka_unit_test (test_raft_vote__lost_link_to_the_leader_ends_stickiness),
         cmocka_unit_test (test_raft_vote__lost_link_starts_prevote_by_rank),
+        cmocka_unit_test (test_raft_vote__lost_link_tries_again_between_the_turns_of_others),
         cmocka_unit_test (test_raft_vote__leftovers_of_a_dead_leader_do_not_delay),
         cmocka_unit_test (test_raft_vote__refused_prevote_changes_nothing),
         cmocka_unit_test (test_raft_vote__refused_prevote_brings_the_higher_term),
