@@ -1,6 +1,7 @@
 /* A simulated node's life, and its turn: the order in which the engine's reactor does things. */
 #include "test/sim/sim_engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,25 @@
 uint64_t sim_engine_wall_ms (const struct sim *sim, const struct sim_node *node)
 {
     return (uint64_t) ((int64_t) sim_shard_wall_ms (sim) + node->wall_offset_ms);
+}
+
+/* ---- addresses ---- */
+
+void sim_engine_endpoint (uint32_t node, enum sim_port port, char text[SIM_ENDPOINT_SIZE])
+{
+    int len = snprintf (text, SIM_ENDPOINT_SIZE, "tcp://10.0.0.%u:%d", node, (int) port);
+    maitre_assert (len > 0 && len < SIM_ENDPOINT_SIZE);
+}
+
+uint32_t sim_engine_node_at (const struct sim *sim, enum sim_port port, struct bytes endpoint)
+{
+    for (uint32_t node = 1; node <= sim->nodes_count; node++) {
+        char text[SIM_ENDPOINT_SIZE];
+        sim_engine_endpoint (node, port, text);
+        if (bytes_equal (endpoint, bytes_text (text)))
+            return node;
+    }
+    sim_fail (sim, "%.*s is an address that no node ever had", (int) endpoint.len, (const char *) endpoint.data);
 }
 
 /* ---- the first placement ---- */

@@ -90,6 +90,12 @@ void sim_engine_packet (struct sim *sim, struct sim_node *node, struct sim_packe
 /* False: the node died in the middle of its duties. */
 bool sim_engine_turn (struct sim *sim, struct sim_node *node, uint64_t now_ms);
 uint64_t sim_engine_deadline_ms (const struct sim_engine *engine, uint64_t now_ms);
+/* Addresses of the simulated network. */
+enum sim_port { SIM_PORT_GOSSIP = 7301, SIM_PORT_CLIENT = 7401 };
+#define SIM_ENDPOINT_SIZE 32
+void sim_engine_endpoint (uint32_t node, enum sim_port port, char text[SIM_ENDPOINT_SIZE]);
+/* Whose address it is; one that nobody ever had fails the run. */
+uint32_t sim_engine_node_at (const struct sim *sim, enum sim_port port, struct bytes endpoint);
 /* The node's own wall clock. */
 uint64_t sim_engine_wall_ms (const struct sim *sim, const struct sim_node *node);
 

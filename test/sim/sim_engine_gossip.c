@@ -1,28 +1,11 @@
 /* Membership in a simulated node: the production gossip over its real bytes, and what must be true of it. */
 #include "test/sim/sim_engine.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WALL_AGE_MS 60000
 #define WALL_CHECK_MS 100
-
-static void endpoint_of (uint32_t node, char text[32])
-{
-    snprintf (text, 32, "tcp://10.0.0.%u:7301", node);
-}
-
-static uint32_t node_at (const struct sim *sim, struct bytes endpoint)
-{
-    for (uint32_t node = 1; node <= sim->nodes_count; node++) {
-        char text[32];
-        endpoint_of (node, text);
-        if (bytes_equal (endpoint, bytes_text (text)))
-            return node;
-    }
-    sim_fail (sim, "gossip for an address that nobody ever had");
-}
 
 /* ---- what must be true ---- */
 
@@ -76,7 +59,8 @@ static void transmit (struct sim_engine *engine, const struct gossip_send *send)
     if (status != STATUS_OK)
         sim_fail (engine->sim, "a gossip message does not encode: %s", status_name (status));
     check_sent (engine, send->message);
-    sim_net_send (engine->sim, engine->node->index, node_at (engine->sim, send->endpoint), bytes, len + 1);
+    sim_net_send (engine->sim, engine->node->index, sim_engine_node_at (engine->sim, SIM_PORT_GOSSIP, send->endpoint),
+        bytes, len + 1);
 }
 
 static void note (struct sim_engine *engine, const struct gossip_notice *notice)
@@ -121,12 +105,12 @@ void sim_engine_gossip_open (struct sim_engine *engine, uint64_t now_ms)
 {
     struct sim *sim = engine->sim;
     struct sim_node *node = engine->node;
-    char texts[SIM_NODES_MAX + 1][32];
+    char texts[SIM_NODES_MAX + 1][SIM_ENDPOINT_SIZE];
     struct bytes seeds[SIM_NODES_MAX];
     size_t count = 0;
     struct gossip_config config;
     gossip_config_default (&config);
-    endpoint_of (node->index, texts[0]);
+    sim_engine_endpoint (node->index, SIM_PORT_GOSSIP, texts[0]);
     config.cluster = sim->cluster;
     config.uuid = node->uuid;
     config.node = node->index;
@@ -142,7 +126,7 @@ void sim_engine_gossip_open (struct sim_engine *engine, uint64_t now_ms)
     for (uint32_t n = 1; n <= sim->nodes_count; n++) {
         if (n == node->index)
             continue;
-        endpoint_of (n, texts[n]);
+        sim_engine_endpoint (n, SIM_PORT_GOSSIP, texts[n]);
         seeds[count++] = bytes_text (texts[n]);
     }
     step (engine, (struct gossip_event){.type = GOSSIP_JOIN, .seeds = seeds, .seeds_count = count}, now_ms);

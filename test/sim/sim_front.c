@@ -121,22 +121,6 @@ void sim_front_calls_lost (struct sim *sim, struct bytes message)
 
 /* ---- replies: node to client */
 
-static void endpoint_of (uint32_t node, char text[32])
-{
-    snprintf (text, 32, "tcp://10.0.0.%u:7401", node);
-}
-
-static uint32_t node_at (const struct sim *sim, struct bytes endpoint)
-{
-    for (uint32_t node = 1; node <= sim->nodes_count; node++) {
-        char text[32];
-        endpoint_of (node, text);
-        if (bytes_equal (endpoint, bytes_text (text)))
-            return node;
-    }
-    sim_fail (sim, "a hint to an address that no node has");
-}
-
 void sim_front_open (struct sim_engine *engine)
 {
     engine->front = front_outbox_new ();
@@ -146,7 +130,7 @@ void sim_front_open (struct sim_engine *engine)
 void sim_front_reply (struct sim_engine *engine, uint32_t client, uint64_t attempt, const struct route_answer *answer)
 {
     uint8_t head[REPLY_HEADER_ENCODED_MAX];
-    char leader[32];
+    char leader[SIM_ENDPOINT_SIZE];
     size_t len;
     bool many = sim_front_many (client);
     struct front_client to = {.fd = -1, .identity_len = 5, .many = many};
@@ -172,7 +156,7 @@ void sim_front_reply (struct sim_engine *engine, uint32_t client, uint64_t attem
     if (header.has_message)
         header.message = bytes_text (answer->message);
     if (header.has_leader) {
-        endpoint_of (answer->leader_node, leader);
+        sim_engine_endpoint (answer->leader_node, SIM_PORT_CLIENT, leader);
         header.leader = bytes_text (leader);
     }
     enum status status = codec_encode (&reply_header_type, &header, head, sizeof head, &len);
@@ -237,7 +221,7 @@ void sim_front_answered (struct sim *sim, uint32_t node, uint64_t epoch, uint32_
             .status = (enum status) header.status,
             .reason = header.has_reason ? reason : NULL,
             .retry_after_ms = (uint32_t) header.retry_after_ms,
-            .leader_node = header.has_leader ? node_at (sim, header.leader) : 0,
+            .leader_node = header.has_leader ? sim_engine_node_at (sim, SIM_PORT_CLIENT, header.leader) : 0,
             .replayed = header.has_replayed && header.replayed,
             .maybe_applied = header.has_maybe_applied && header.maybe_applied,
             .body = body,
