@@ -460,6 +460,7 @@ uint64_t engine_shards_deadline_ms (const struct engine *engine);
 void engine_peers_events (struct engine *engine);
 void engine_peers_drain (struct engine *engine);
 void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uuid);
+void engine_peer_rumour (struct engine *engine, uint32_t node, const struct id *uuid, bool alive); /* by gossip */
 void engine_peers_tick (struct engine *engine); /* about ten times a second */
 bool engine_peers_load (struct engine *engine, struct engine_error *error);
 void engine_peers_judge (struct engine *engine); /* the record of replaced nodes has changed */

@@ -54,8 +54,7 @@ static void note (struct engine *engine, const struct gossip_notice *notice)
     case GOSSIP_NOTICE_MEMBER:
         event_log (EVENT_LOG_INFO, "member", event_log_u64 ("peer", notice->node),
             event_log_text ("state", gossip_state_name ((enum gossip_state) notice->after)));
-        if (notice->after == GOSSIP_ALIVE) /* news of the one that died is no word from the one that lives there now */
-            engine_peer_bind (engine, notice->node, &notice->uuid);
+        engine_peer_rumour (engine, notice->node, &notice->uuid, notice->after == GOSSIP_ALIVE);
         break;
     case GOSSIP_NOTICE_HINT:
         if (notice->shard <= engine->config.shards &&

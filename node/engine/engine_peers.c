@@ -127,6 +127,15 @@ void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uu
     tell_impostor (engine, node, uuid);
 }
 
+/* News of one that died is no word from the one that lives there now. But who has never heard of this number learns whose
+ * it is: without that an emptied folder would pass with whoever was away while the old one lived. */
+void engine_peer_rumour (struct engine *engine, uint32_t node, const struct id *uuid, bool alive)
+{
+    bool known = node == 0 || node > engine->config.nodes.node_count || !id_is_zero (&engine->peers[node].uuid);
+    if (alive || !known)
+        engine_peer_bind (engine, node, uuid);
+}
+
 /* Those that were taken for somebody else before, or are not taken for anybody now. */
 void engine_peers_judge (struct engine *engine)
 {

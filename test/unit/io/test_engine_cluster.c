@@ -200,6 +200,59 @@ static void test_engine_cluster__a_node_far_behind_is_filled_by_snapshots (void 
     fixture_close (&fixture);
 }
 
+static uint64_t suspects; /* as of the last shards_seen */
+
+/* Good until the next call. */
+static struct status_reply status_of (uint32_t node)
+{
+    static uint8_t memory[64 * 1024];
+    struct arena arena;
+    struct status_request request = {.has_shards = true, .shards = true};
+    struct status_reply status;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, &reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&status_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &status, NULL),
+        STATUS_OK);
+    return status;
+}
+
+static void shards_seen (uint32_t node, uint64_t *leaderless, uint64_t *led, bool *healthy)
+{
+    struct status_reply status = status_of (node);
+    *leaderless = status.leaderless;
+    *healthy = status.has_healthy && status.healthy;
+    *led = suspects = 0;
+    for (size_t i = 0; i < status.shards_count; i++) {
+        *led += status.shards[i].leader != 0;
+        suspects += status.shards[i].has_suspect && status.shards[i].suspect;
+    }
+}
+
+/* Until one node has heard of another, or has met it: from then on it knows the other's data folder. */
+static void wait_heard (uint32_t node, uint32_t other)
+{
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    static const struct id nobody;
+    for (bool heard = false; !heard;) {
+        assert_true (fixture_mono_ms () < until);
+        struct status_reply status = status_of (node);
+        for (size_t i = 0; i < status.nodes_count; i++)
+            heard |= status.nodes[i].node == other && !id_equal (&status.nodes[i].uuid, &nobody);
+    }
+}
+
+static void wait_seen (uint32_t node, uint32_t other, bool alive)
+{
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    for (bool seen = false; !seen;) {
+        assert_true (fixture_mono_ms () < until);
+        struct status_reply status = status_of (node);
+        for (size_t i = 0; i < status.nodes_count; i++)
+            seen |= status.nodes[i].node == other && alive == (status.nodes[i].state <= NODE_STATE_SUSPECT);
+    }
+}
+
 static void test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one (void **state)
 {
     (void) state;
@@ -208,6 +261,9 @@ static void test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one 
     struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
     for (uint32_t node = 1; node <= 3; node++)
         assert_int_equal (book (node, &offer, node), STATUS_OK);
+    /* Two followers have nothing to say to each other: one that has never heard of this one would believe any folder. */
+    wait_seen (1, 3, true);
+    wait_seen (2, 3, true);
     fixture_stop (&fixture, 3, true);
     char command[160];
     snprintf (command, sizeof command, "rm -rf %s/data-3", fixture.dir);
@@ -245,26 +301,27 @@ static void test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one 
     fixture_close (&fixture);
 }
 
-static uint64_t suspects; /* as of the last shards_seen */
-
-static void shards_seen (uint32_t node, uint64_t *leaderless, uint64_t *led, bool *healthy)
+static void test_engine_cluster__who_was_away_learns_whose_folder_it_was (void **state)
 {
-    static uint8_t memory[64 * 1024];
-    struct arena arena;
-    struct status_request request = {.has_shards = true, .shards = true};
-    struct status_reply status;
-    arena_init (&arena, memory, sizeof memory);
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&status_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &status, NULL),
-        STATUS_OK);
-    *leaderless = status.leaderless;
-    *healthy = status.has_healthy && status.healthy;
-    *led = suspects = 0;
-    for (size_t i = 0; i < status.shards_count; i++) {
-        *led += status.shards[i].leader != 0;
-        suspects += status.shards[i].has_suspect && status.shards[i].suspect;
-    }
+    (void) state;
+    fixture_init (&fixture, 3, 2);
+    fixture_start (&fixture, 1);
+    fixture_start (&fixture, 3);
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    wait_seen (1, 3, true);
+    assert_int_equal (book (1, &offer, 1), STATUS_OK);
+    fixture_stop (&fixture, 3, true);
+    char command[160];
+    snprintf (command, sizeof command, "rm -rf %s/data-3", fixture.dir);
+    assert_int_equal (system (command), 0);
+    wait_seen (1, 3, false);
+    /* Node 2 was never up together with node 3. It hears from node 1 whom it missed. */
+    fixture_start (&fixture, 2);
+    wait_heard (2, 3);
+    fixture_start (&fixture, 3);
+    assert_int_equal (fixture_wait_exit (&fixture, 3), ENGINE_EXIT_FOLDER);
+    assert_int_equal (book (1, &offer, 1), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
 }
 
 static void test_engine_cluster__without_a_majority_no_leader_is_named (void **state)
@@ -416,6 +473,7 @@ int main (void)
         cmocka_unit_test_teardown (test_engine_cluster__rotten_state_is_mended_by_the_others, forbid),
         cmocka_unit_test (test_engine_cluster__a_log_that_is_lost_whole_is_filled_by_the_others),
         cmocka_unit_test (test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one),
+        cmocka_unit_test (test_engine_cluster__who_was_away_learns_whose_folder_it_was),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
