@@ -33,6 +33,10 @@ WARN_UNUSED enum status engine_found_reset (
     struct engine *engine, struct found *found, struct store_turn *turn, struct store_error *why);
 void engine_found_emptied (struct found *found);
 
+/* Reads the log, and says what it took. False: it cannot be read, error tells. */
+WARN_UNUSED bool engine_holes_read (
+    struct recovery *recovery, const struct store_recovery *visitor, struct engine_error *error);
+
 /* Turns of the log that rotted: replicas whose logs are broken by it start over, and one synced turn closes the hole. A log
  * without a hole that contradicts its state is noted as damage. False: nothing was changed, error tells. */
 WARN_UNUSED bool engine_holes_close (struct recovery *recovery, struct engine_error *error);

@@ -9,6 +9,45 @@
 
 #include "node/engine/engine_found.h"
 
+static void fail_log (struct engine *engine, enum status status, const char *why, struct engine_error *error)
+{
+    bool newer = status == STATUS_FAILED_PRECONDITION, damaged = status == STATUS_DATA_LOSS;
+    engine_fail (error,
+        newer     ? ENGINE_EXIT_FOLDER
+        : damaged ? ENGINE_EXIT_DAMAGE
+                  : ENGINE_EXIT_RESOURCES,
+        "%s: %s: %s", engine->config.data, why,
+        newer     ? "run that one"
+        : damaged ? "see \"A disk that is lost or damaged\" in node/README.md"
+                  : "check disk and memory, and start again");
+}
+
+static void tell_rebuilt (const struct engine *engine)
+{
+    const char *why;
+    bool whole;
+    if (store_log_rebuilt (engine->store, &why, &whole))
+        event_log (EVENT_LOG_WARN,
+            whole ? "the log database was made anew: nothing of it was lost; check the disk"
+                  : "the log database was made anew from what is left of it: check the disk",
+            event_log_text ("why", why));
+}
+
+bool engine_holes_read (struct recovery *recovery, const struct store_recovery *visitor, struct engine_error *error)
+{
+    struct engine *engine = recovery->engine;
+    struct store_error why = {.text = ""};
+    bool suspected = store_suspect (engine->store, NULL);
+    enum status status = store_log_recover (engine->store, visitor, &why);
+    if (!suspected) /* found while the log was read: it ends before its last turn known to be synced */
+        engine_tell_suspect (engine);
+    failpoint_pass (FAILPOINT_START_LOG_AFTER);
+    if (status != STATUS_OK)
+        fail_log (engine, status, why.text, error);
+    tell_rebuilt (engine);
+    return status == STATUS_OK;
+}
+
 /* Its founding may have been in a lost turn, and nothing of it anywhere else. */
 static void note_missing (struct recovery *recovery, uint32_t shard)
 {

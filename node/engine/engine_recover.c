@@ -472,19 +472,7 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     engine->replicas = calloc (count, sizeof *engine->replicas);
     maitre_assert (recovery.found != NULL && engine->replicas != NULL);
     struct store_recovery visitor = {.argument = &recovery, .replica = note_replica, .entry = note_entry};
-    struct store_error why;
-    bool suspected = store_suspect (engine->store, NULL);
-    enum status status = store_log_recover (engine->store, &visitor, &why);
-    if (!suspected) /* found while the log was read: it ends before its last turn known to be synced */
-        engine_tell_suspect (engine);
-    failpoint_pass (FAILPOINT_START_LOG_AFTER);
-    bool fine = status == STATUS_OK;
-    if (!fine)
-        engine_fail (error, status == STATUS_FAILED_PRECONDITION ? ENGINE_EXIT_FOLDER : ENGINE_EXIT_DAMAGE,
-            "%s: %s: %s", engine->config.data, why.text,
-            status == STATUS_FAILED_PRECONDITION
-                ? "run that one"
-                : "nothing was changed: see \"A disk that is lost or damaged\" in node/README.md");
+    bool fine = engine_holes_read (&recovery, &visitor, error);
     size_t known = 0;
     for (uint32_t shard = 0; shard < count; shard++)
         known += recovery.found[shard].row.replica != 0;

@@ -9,7 +9,7 @@
  *   feed      it leads, and feeds a follower by a snapshot     start     any start
  *   fed       it is fed by a snapshot                          torn      a start after a torn end of the log
  *   drain     SIGTERM                                          mend      a start after a failed read of state
- *   rot       a start after a bit of its log was flipped
+ *   rot       a start after a bit of its log was flipped        index     a start after its log's index was damaged
  *   stale     a start with an older copy of its folder         stranger  another node starts with an emptied folder
  */
 
@@ -36,6 +36,9 @@ POINT (TORN_CUT_BEFORE, "torn.cut.before", ERROR, "torn", "the torn end of a log
 POINT (TORN_CUT_AFTER, "torn.cut.after", PASS, "torn", "... and is cut")
 POINT (SALVAGE_BEFORE, "salvage.before", PASS, "rot", "what is left of a rotten log is about to take its place")
 POINT (SALVAGE_AFTER, "salvage.after", PASS, "rot", "... and has; the turns that are missing are not closed yet")
+POINT (REBUILD_COPY, "rebuild.copy", ERROR, "index", "what is left of a log database goes into a new one")
+POINT (REBUILD_ASIDE, "rebuild.aside", PASS, "index", "the damaged log has its other name, the new one is whole")
+POINT (REBUILD_FILLED, "rebuild.filled", PASS, "index", "... and has its name, the damaged one is kept aside next")
 
 /* ---- messages out */
 POINT (SEND_RAFT_BEFORE, "send.raft.before", DROP, "load", "a Raft message goes to a peer's outbox")

@@ -95,11 +95,11 @@ static void set_table (struct database *database, size_t cache_bytes, size_t blo
 }
 
 static enum status open_database (
-    const struct store *store, struct database *database, const char *dir, const char *what, struct store_error *error)
+    struct database *database, const char *dir, bool read_only, const char *what, struct store_error *error)
 {
     char *failed = NULL;
-    database->db = store->folder.read_only ? rocksdb_open_for_read_only (database->options, dir, 0, &failed)
-                                           : rocksdb_open (database->options, dir, &failed);
+    database->db = read_only ? rocksdb_open_for_read_only (database->options, dir, 0, &failed)
+                             : rocksdb_open (database->options, dir, &failed);
     if (failed == NULL)
         return STATUS_OK;
     database->db = NULL;
@@ -109,10 +109,10 @@ static enum status open_database (
     return status == STATUS_INTERNAL && !disk ? STATUS_DATA_LOSS : status;
 }
 
-enum status database_open_log (struct store *store, bool create, struct store_error *error)
+enum status database_open_log_at (
+    struct store *store, struct database *log, const char *dir, enum database_use use, struct store_error *error)
 {
-    struct database *log = &store->log;
-    if (!set_common (store, log, create))
+    if (!set_common (store, log, use == DATABASE_CREATE))
         return store_fail (error, STATUS_INTERNAL, "log database: this RocksDB lacks an option");
     size_t memtable = store->options.log_memtable_bytes != 0 ? store->options.log_memtable_bytes : 64 * MIB;
     rocksdb_options_set_write_buffer_size (log->options, memtable);
@@ -125,7 +125,13 @@ enum status database_open_log (struct store *store, bool create, struct store_er
     set_table (log, 4 * MIB, 64 * 1024, false);
     rocksdb_readoptions_set_fill_cache (log->read, 0);
     rocksdb_writeoptions_set_sync (log->write, 1);
-    return open_database (store, log, store->log_dir, "log database", error);
+    return open_database (log, dir, use == DATABASE_READ, "log database", error);
+}
+
+enum status database_open_log (struct store *store, bool create, struct store_error *error)
+{
+    enum database_use use = store->folder.read_only ? DATABASE_READ : create ? DATABASE_CREATE : DATABASE_WRITE;
+    return database_open_log_at (store, &store->log, store->log_dir, use, error);
 }
 
 enum status database_open_state (struct store *store, bool create, struct store_error *error)
@@ -145,7 +151,7 @@ enum status database_open_state (struct store *store, bool create, struct store_
         rocksdb_options_set_ratelimiter (state->options, state->limiter);
     }
     rocksdb_writeoptions_disable_WAL (state->write, 1);
-    return open_database (store, state, store->state_dir, "state database", error);
+    return open_database (state, store->state_dir, store->folder.read_only, "state database", error);
 }
 
 void database_close (struct database *database)

@@ -1,5 +1,6 @@
 #include "node/store/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -264,6 +265,32 @@ static bool move_aside (const struct folder *folder, const char *aside, const ch
     free (from);
     free (to);
     return moved;
+}
+
+bool folder_remove_sub (const struct folder *folder, const char *name)
+{
+    char *path = small_file_path (folder->dir, name);
+    DIR *dir = path == NULL ? NULL : opendir (path);
+    bool gone = path != NULL && dir == NULL && errno == ENOENT;
+    if (dir != NULL) {
+        struct dirent *item;
+        while ((item = readdir (dir)) != NULL)
+            unlinkat (dirfd (dir), item->d_name, 0); /* not . and .., which are folders */
+        closedir (dir);
+        gone = rmdir (path) == 0;
+    }
+    free (path);
+    return gone;
+}
+
+bool folder_rename_sub (const struct folder *folder, const char *from, const char *to)
+{
+    char *source = small_file_path (folder->dir, from), *target = small_file_path (folder->dir, to);
+    bool renamed = source != NULL && target != NULL && rename (source, target) == 0 &&
+                   small_file_sync_dir (folder->dir) == STATUS_OK;
+    free (source);
+    free (target);
+    return renamed;
 }
 
 enum status folder_make_aside (struct folder *folder, char **aside, struct store_error *error)

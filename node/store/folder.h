@@ -33,6 +33,12 @@ WARN_UNUSED enum status folder_open (
  * FORMAT or IDENTITY is missing or damaged. Close it in any case. */
 WARN_UNUSED enum status folder_inspect (struct folder *folder, const char *dir, struct store_error *error);
 
+/* Removes a folder of files alone; true when it is not there. */
+bool folder_remove_sub (const struct folder *folder, const char *name);
+
+/* Gives a folder in it another name, and syncs. False: errno tells. */
+bool folder_rename_sub (const struct folder *folder, const char *from, const char *to);
+
 /* Makes the next free damaged-N; *aside is its path, on the heap. INTERNAL. */
 WARN_UNUSED enum status folder_make_aside (struct folder *folder, char **aside, struct store_error *error);
 

@@ -71,6 +71,22 @@ static enum status open_state (struct store *store, struct store_error *error)
     return status == STATUS_OK ? database_open_state (store, true, error) : status;
 }
 
+/* A log that is not there, or does not open, or of which a running node met a damaged block, is made anew. */
+static enum status open_log (struct store *store, bool create, struct store_error *error)
+{
+    bool there = create || small_file_exists (store->log_dir, "CURRENT");
+    bool asked = !create && store_rebuild_asked (store, error);
+    enum status status = STATUS_DATA_LOSS;
+    if (there && !asked)
+        status = database_open_log (store, create, error);
+    else if (!there)
+        store_fail (error, status, "%s lost its log database, or the index of it", store->folder.dir);
+    if (status != STATUS_DATA_LOSS || create)
+        return status;
+    status = store_rebuild (store, asked && there ? STORE_REBUILD_WHOLE : STORE_REBUILD_LEFT, error);
+    return status == STATUS_DATA_LOSS ? store_rebuild (store, STORE_REBUILD_EMPTY, error) : status;
+}
+
 static enum status open_databases (struct store *store, bool *created, struct store_error *error)
 {
     *created = !store->folder.ready;
@@ -79,14 +95,12 @@ static enum status open_databases (struct store *store, bool *created, struct st
         if (status != STATUS_OK)
             return status;
         folder_mark (&store->folder, 0);
-    } else if (store_mend_undo (store, error) != STATUS_OK) {
+    } else if (store_mend_undo (store, error) != STATUS_OK || store_rebuild_settle (store, error) != STATUS_OK) {
         return STATUS_INTERNAL;
-    } else if (!small_file_exists (store->log_dir, "CURRENT")) {
-        return store_fail (error, STATUS_DATA_LOSS, "%s lost its log database", store->folder.dir);
     }
     enum status status = mend_log (store, error);
     if (status == STATUS_OK)
-        status = database_open_log (store, *created, error);
+        status = open_log (store, *created, error);
     if (status == STATUS_OK)
         status = *created ? database_open_state (store, true, error) : open_state (store, error);
     if (status == STATUS_OK && *created)

@@ -38,6 +38,14 @@ enum store_salvaged {
     STORE_SALVAGED_END,    /* ... or not */
 };
 
+/* From what a log database was made anew. */
+enum store_rebuild_from {
+    STORE_REBUILD_NOT = 0,
+    STORE_REBUILD_WHOLE, /* all that counts can be read: nothing is lost */
+    STORE_REBUILD_LEFT,  /* the rows that can be found in its files: the folder is suspect, there are holes */
+    STORE_REBUILD_EMPTY, /* nothing: all replicas start over */
+};
+
 /* Parts of turns that a start did not find: written as empty ones by the first turn, for the numbers must not have gaps. */
 struct store_gap {
     uint64_t turn, turns; /* whole turns, or one part of one */
@@ -56,6 +64,8 @@ struct store {
     bool wal_torn; /* store_verify.c: read up to the torn end */
     enum store_salvaged salvaged;
     bool holed; /* until the first turn: the log has gaps, or a replica's log is broken */
+    enum store_rebuild_from rebuilt;
+    char rebuilt_why[sizeof ((struct store_error *) NULL)->text];
     struct store_gap *gaps;
     size_t gaps_count;
     struct store_hole hole;         /* what the start found of that */
@@ -74,6 +84,9 @@ struct store {
 /* RocksDB's error string, freed here, as a status: DATA_LOSS for corruption, else INTERNAL. error gets "what: text". */
 enum status database_fail (struct store_error *error, const char *what, char *text);
 
+enum database_use { DATABASE_READ, DATABASE_WRITE, DATABASE_CREATE };
+WARN_UNUSED enum status database_open_log_at (
+    struct store *store, struct database *log, const char *dir, enum database_use use, struct store_error *error);
 WARN_UNUSED enum status database_open_log (struct store *store, bool create, struct store_error *error);
 WARN_UNUSED enum status database_open_state (struct store *store, bool create, struct store_error *error);
 void database_close (struct database *database);
@@ -118,6 +131,27 @@ WARN_UNUSED enum status store_hole_close (struct store *store);
 
 /* That turn is synced, or the store is closed. */
 void store_hole_forget (struct store *store);
+
+/* ---- store_rebuild.c */
+
+/* Closes the log database, makes it anew and opens it. WHOLE takes what is LEFT where it must. error->text: why. DATA_LOSS: no
+ * other node has what may be lost, nothing was changed; or the new one is as bad. INTERNAL: nothing was changed, but the
+ * folder may be suspect. */
+WARN_UNUSED enum status store_rebuild (struct store *store, enum store_rebuild_from from, struct store_error *error);
+
+/* What a start would make of the log that is closed, as a database in `dir`, an empty folder elsewhere; nothing else is
+ * written. left: of what is left of it, else of nothing. INTERNAL. */
+WARN_UNUSED enum status store_rebuild_view (struct store *store, const char *dir, bool left, struct store_error *error);
+
+/* Ends or undoes what a crash interrupted, before the log is looked at. INTERNAL. */
+WARN_UNUSED enum status store_rebuild_settle (struct store *store, struct store_error *error);
+
+/* The next start makes the log anew, for this process has met damage that a start may not meet. Whether it is asked to. */
+void store_rebuild_ask (struct store *store, const char *why);
+bool store_rebuild_asked (const struct store *store, struct store_error *why);
+
+/* As before anything of the log was read. */
+void store_log_forget (struct store *store);
 
 /* Forgets the sizes of turns below `first`. Lock held. */
 void store_log_forget_turns (struct store *store, uint64_t first);

@@ -66,7 +66,8 @@ struct reader {
     uint32_t group; /* place in the turn */
     size_t turn_bytes;
     bool any_mark;
-    bool indexing; /* the first pass */
+    bool indexing;   /* the first pass */
+    bool handed_out; /* something of it: it cannot be read from its beginning any more */
 };
 
 /* A hole that is longer than any log is no hole: a turn's number is wrong. */
@@ -411,7 +412,7 @@ static enum status check_holes (struct reader *reader)
 static enum status check_end (struct reader *reader)
 {
     struct store *store = reader->store;
-    if (reader->next == reader->first && reader->any_mark)
+    if (reader->next == reader->first && reader->any_mark && store->salvaged == STORE_SALVAGED_NOTHING)
         return store_fail (
             reader->error, STATUS_DATA_LOSS, "turns from %" PRIu64 " of all shards are missing", reader->first);
     if (store->folder.mark <= store->turn_last || PLANTED (STORE_LOST_END_UNSEEN))
@@ -489,6 +490,7 @@ static enum status hand_out (struct reader *reader)
         if (status != STATUS_OK)
             return status;
     }
+    reader->handed_out = true;
     for (size_t i = 0; i < registry->count; i++) {
         if (registry->records[i]->removed)
             continue;
@@ -500,18 +502,15 @@ static enum status hand_out (struct reader *reader)
     return read_turns (reader, hand_out_group, false);
 }
 
-enum status store_log_recover (struct store *store, const struct store_recovery *recovery, struct store_error *error)
+static enum status recover (struct reader *reader)
 {
-    maitre_assert (!store->recovered);
-    struct reader reader = {.store = store,
-        .error = error,
-        .recovery = recovery,
-        .iterator = rocksdb_create_iterator (store->log.db, store->log.read)};
+    struct store *store = reader->store;
+    reader->iterator = rocksdb_create_iterator (store->log.db, store->log.read);
     enum status status = failpoint (FAILPOINT_START_LOG_BEFORE)
-                             ? store_fail (error, STATUS_INTERNAL, "the log cannot be read")
-                             : read_marks (&reader);
-    store->turn_first = reader.first;
-    store->turn_last = reader.first - 1;
+                             ? store_fail (reader->error, STATUS_INTERNAL, "the log cannot be read")
+                             : read_marks (reader);
+    store->turn_first = reader->first;
+    store->turn_last = reader->first - 1;
     if (store->salvaged == STORE_SALVAGED_NOTHING)
         store->salvaged = store_hole_marked (store);
     store->holed = store->salvaged != STORE_SALVAGED_NOTHING;
@@ -520,20 +519,52 @@ enum status store_log_recover (struct store *store, const struct store_recovery 
     else if (store->holed) /* in front of all turns, for one that was dropped since */
         registry_hole (&store->registry);
     if (status == STATUS_OK)
-        status = read_turns (&reader, index_group, true);
+        status = read_turns (reader, index_group, true);
     if (store->salvaged == STORE_SALVAGED_END)
         registry_hole (&store->registry);
     for (size_t i = 0; status == STATUS_OK && i < store->registry.count; i++)
-        status = check_record (&reader, store->registry.records[i]);
+        status = check_record (reader, store->registry.records[i]);
     if (status == STATUS_OK)
-        status = check_holes (&reader);
+        status = check_holes (reader);
     if (status == STATUS_OK)
-        status = check_end (&reader);
+        status = check_end (reader);
     if (status == STATUS_OK) {
         registry_check (&store->registry);
-        status = hand_out (&reader);
+        status = hand_out (reader);
     }
-    rocksdb_iter_destroy (reader.iterator);
+    rocksdb_iter_destroy (reader->iterator);
+    return status;
+}
+
+void store_log_forget (struct store *store)
+{
+    registry_close (&store->registry);
+    store_hole_forget (store);
+    store->hole = (struct store_hole){0};
+    free (store->turn_bytes);
+    store->turn_bytes = NULL;
+    store->turn_room = 0;
+    store->log_bytes = 0;
+}
+
+enum status store_log_recover (struct store *store, const struct store_recovery *recovery, struct store_error *error)
+{
+    maitre_assert (!store->recovered);
+    struct reader reader = {.store = store, .error = error, .recovery = recovery};
+    enum status status = recover (&reader);
+    while (status == STATUS_DATA_LOSS && !reader.handed_out && store->rebuilt != STORE_REBUILD_EMPTY &&
+           !store->folder.read_only && store->options.state_from_others) {
+        store_log_forget (store);
+        status = store_rebuild (
+            store, store->rebuilt == STORE_REBUILD_LEFT ? STORE_REBUILD_EMPTY : STORE_REBUILD_LEFT, error);
+        reader = (struct reader){.store = store, .error = error, .recovery = recovery};
+        if (status == STATUS_OK)
+            status = recover (&reader);
+    }
+    if (status == STATUS_DATA_LOSS && reader.handed_out) { /* it could be read once: another start judges */
+        store_rebuild_ask (store, error->text);
+        status = STATUS_INTERNAL;
+    }
     store->recovered = status == STATUS_OK;
     return status;
 }

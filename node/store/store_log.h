@@ -110,14 +110,18 @@ struct store_recovery {
 };
 
 /* Reads and checks the whole log, then hands it out. Once, after store_open and before the first commit (required even
- * for a new folder). May find the store suspect (a lost end, a hole). DATA_LOSS: nothing of it can be trusted: a mark is
- * damaged, or no turn is left; error->text says what; nothing was handed out. INTERNAL: RocksDB refused. */
+ * for a new folder). May find the store suspect (a lost end, a hole), and make the log anew from what is left of it, where other
+ * nodes have the rest (state_from_others). DATA_LOSS: they have not, and nothing of it can be trusted: a mark is damaged, or no
+ * turn is left; error->text says what; nothing was handed out. INTERNAL: RocksDB or the disk refused. */
 WARN_UNUSED enum status store_log_recover (
     struct store *store, const struct store_recovery *recovery, struct store_error *error);
 
 /* Whether the recovery found holes that no turn has closed yet. The next commit must reset (install) or remove each replica
  * whose row had `lost`, else it is refused. Any thread. */
 bool store_log_holed (const struct store *store, struct store_hole *hole);
+
+/* Whether this start made the log database anew, and why; *whole: nothing of it was lost. Any thread, after recovery. */
+bool store_log_rebuilt (const struct store *store, const char **why, bool *whole);
 
 /* Reads about bytes_max of the stored turns from *turn on (0: the oldest) and checks their checksums; *over with the end.
  * Any thread, one at a time, after recovery. DATA_LOSS, INTERNAL: error tells. */

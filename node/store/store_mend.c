@@ -1,11 +1,9 @@
 /* A state database with rot in it is made anew from what of it can be read: RocksDB cannot take a block out, and the
  * first compaction that meets it would stop the database for all shards. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "node/failpoint/failpoint.h"
 #include "node/store/sst.h"
@@ -16,38 +14,12 @@
 #define OLD "state-old"
 #define GONE "state-gone"
 
-static bool remove_folder (const struct folder *folder, const char *name)
-{
-    char *path = small_file_path (folder->dir, name);
-    DIR *dir = path == NULL ? NULL : opendir (path);
-    bool gone = path != NULL && dir == NULL && errno == ENOENT;
-    if (dir != NULL) {
-        struct dirent *item;
-        while ((item = readdir (dir)) != NULL)
-            unlinkat (dirfd (dir), item->d_name, 0); /* not . and .., which are folders */
-        closedir (dir);
-        gone = rmdir (path) == 0;
-    }
-    free (path);
-    return gone;
-}
-
-static bool rename_folder (const struct folder *folder, const char *from, const char *to)
-{
-    char *source = small_file_path (folder->dir, from), *target = small_file_path (folder->dir, to);
-    bool renamed = source != NULL && target != NULL && rename (source, target) == 0 &&
-                   small_file_sync_dir (folder->dir) == STATUS_OK;
-    free (source);
-    free (target);
-    return renamed;
-}
-
 enum status store_mend_undo (struct store *store, struct store_error *error)
 {
     const struct folder *folder = &store->folder;
-    bool fine = remove_folder (folder, GONE);
+    bool fine = folder_remove_sub (folder, GONE);
     if (fine && small_file_exists (folder->dir, OLD))
-        fine = remove_folder (folder, "state") && rename_folder (folder, OLD, "state");
+        fine = folder_remove_sub (folder, "state") && folder_rename_sub (folder, OLD, "state");
     return fine ? STATUS_OK
                 : store_fail (error, STATUS_INTERNAL, "%s: the mending of its state cannot be undone: %s", folder->dir,
                       strerror (errno));
@@ -188,7 +160,7 @@ enum status store_mend_exchange (struct store_mend *mend, struct store_error *er
     struct store *store = mend->store;
     maitre_assert (store_mend_may_exchange (mend));
     database_close (&store->state);
-    if (!rename_folder (&store->folder, "state", OLD))
+    if (!folder_rename_sub (&store->folder, "state", OLD))
         return store_fail (error, STATUS_INTERNAL, "%s cannot be set aside: %s", store->state_dir, strerror (errno));
     enum status status = failpoint (FAILPOINT_MEND_ASIDE)
                              ? store_fail (error, STATUS_INTERNAL, "a new state database cannot be made")
@@ -197,10 +169,10 @@ enum status store_mend_exchange (struct store_mend *mend, struct store_error *er
         status = sst_ingest (&mend->sst, error);
     if (status == STATUS_OK && failpoint (FAILPOINT_MEND_FILLED))
         status = store_fail (error, STATUS_INTERNAL, "%s cannot be replaced", store->state_dir);
-    if (status == STATUS_OK && !rename_folder (&store->folder, OLD, GONE))
+    if (status == STATUS_OK && !folder_rename_sub (&store->folder, OLD, GONE))
         status = store_fail (error, STATUS_INTERNAL, "%s cannot be replaced: %s", store->state_dir, strerror (errno));
     failpoint_pass (FAILPOINT_MEND_GONE);
-    if (status == STATUS_OK && !remove_folder (&store->folder, GONE))
+    if (status == STATUS_OK && !folder_remove_sub (&store->folder, GONE))
         status = store_fail (error, STATUS_INTERNAL, "the old state cannot be removed: %s", strerror (errno));
     return status;
 }

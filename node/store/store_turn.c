@@ -411,7 +411,8 @@ static uint64_t now_us (void)
 static enum status fail_commit (struct store *store, char *failed, struct store_error *error)
 {
     atomic_store (&store->failed, true);
-    database_fail (error, "a write of the log failed", failed);
+    if (database_fail (error, "a write of the log failed", failed) == STATUS_DATA_LOSS)
+        store_rebuild_ask (store, error->text); /* a compaction met it, in turns that a start may not read any more */
     enum status marked = folder_suspect_set (&store->folder, "a write or sync of the log failed");
     (void) marked; /* a disk that refuses this too gets an unsynced mark */
     return STATUS_DATA_LOSS;

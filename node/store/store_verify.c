@@ -23,7 +23,7 @@ struct verify {
     const struct store_verify_visitor *visitor;
     struct store_verify_totals *totals;
     struct store *store;
-    char *temporary; /* where what can be saved of a rotten log is looked at */
+    char *temporary, *rebuilt; /* where what can be saved of a rotten log is looked at; and of one that does not open */
 };
 
 __attribute__ ((format (printf, 5, 6))) static void found (
@@ -105,6 +105,9 @@ static void check_marks (struct verify *verify)
     if (!folder->ready)
         found (verify, STORE_VERIFY_NOTE, "IDENTITY", "nothing: a start makes the databases anew",
             "the folder was never made whole, or was set aside");
+    if (small_file_exists (folder->dir, "damaged-log"))
+        found (verify, STORE_VERIFY_NOTE, "damaged-log", "remove it when all is well",
+            "a damaged log that an earlier start made anew");
     for (unsigned n = 1; n < 100; n++) {
         char name[32];
         snprintf (name, sizeof name, "damaged-%u", n);
@@ -225,27 +228,97 @@ static void note_entry (void *argument, uint32_t shard, uint64_t replica, const 
     verify->totals->entries++;
 }
 
+static enum status read_log (struct verify *verify, struct store_error *why)
+{
+    struct store *store = verify->store;
+    struct store_recovery recovery = {.argument = verify, .replica = note_replica, .entry = note_entry};
+    enum status status = database_open_log (store, false, why);
+    return status == STATUS_OK ? store_log_recover (store, &recovery, why) : status;
+}
+
+/* As a start does: from what is left of its files, or from nothing. */
+static enum status read_rebuilt (struct verify *verify, bool left, struct store_error *why)
+{
+    struct store *store = verify->store;
+    database_close (&store->log);
+    store_log_forget (store);
+    if (verify->rebuilt != NULL)
+        remove_temporary (verify->rebuilt);
+    free (verify->rebuilt);
+    verify->rebuilt = temporary_dir ();
+    char *damaged = store->log_dir, *made = verify->rebuilt == NULL ? NULL : strdup (verify->rebuilt);
+    if (made == NULL)
+        return store_fail (why, STATUS_INTERNAL, "no folder for what is left of the log: %s", strerror (errno));
+    enum status status = store_rebuild_view (store, made, left, why);
+    store->log_dir = made;
+    store->salvaged = STORE_SALVAGED_END;
+    verify->totals->replicas = verify->totals->entries = 0;
+    if (status == STATUS_OK)
+        status = read_log (verify, why);
+    free (made);
+    store->log_dir = damaged;
+    return status;
+}
+
+/* What nobody needs any more stops a compaction all the same. */
+static void read_dropped (struct verify *verify)
+{
+    struct store *store = verify->store;
+    struct store_error why;
+    char *failed = NULL;
+    rocksdb_readoptions_set_ignore_range_deletions (store->log.read, 1);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator (store->log.db, store->log.read);
+    for (rocksdb_iter_seek_to_first (iterator); rocksdb_iter_valid (iterator); rocksdb_iter_next (iterator))
+        continue;
+    rocksdb_iter_get_error (iterator, &failed);
+    rocksdb_iter_destroy (iterator);
+    rocksdb_readoptions_set_ignore_range_deletions (store->log.read, 0);
+    if (failed == NULL)
+        return;
+    database_fail (&why, "turns that nothing needs any more are damaged", failed);
+    found (verify, STORE_VERIFY_MENDED, "log/",
+        "start the node: when it meets this it halts once (exit 70), and its next start makes the log anew, with "
+        "nothing lost",
+        "%s", why.text);
+}
+
 /* Every checksum, the numbers of the turns without gaps, each replica's chain of entries, marks and terms. */
 static void check_log (struct verify *verify)
 {
     struct store *store = verify->store;
     struct store_error why = {.text = ""};
-    struct store_recovery recovery = {.argument = verify, .replica = note_replica, .entry = note_entry};
-    bool suspect = store->folder.suspect;
+    bool suspect = store->folder.suspect, there = small_file_exists (store->log_dir, "CURRENT");
     progress (verify, "log", 0, 0);
-    enum status status = database_open_log (store, false, &why);
-    if (status == STATUS_OK)
-        status = store_log_recover (store, &recovery, &why);
+    enum status status = there ? read_log (verify, &why)
+                               : store_fail (&why, STATUS_DATA_LOSS, "log/CURRENT is missing: its index is lost");
+    bool rebuilt = status == STATUS_DATA_LOSS;
+    if (rebuilt) {
+        found (verify, STORE_VERIFY_MENDED, "log/", FILLED_ANEW, "%s: the start makes it anew from what is left of it",
+            why.text);
+        status = read_rebuilt (verify, true, &why);
+    }
+    if (rebuilt && status == STATUS_DATA_LOSS) {
+        found (verify, STORE_VERIFY_MENDED, "log/", FILLED_ANEW,
+            "%s: nothing of it can be gone on with, and the start empties all replicas", why.text);
+        status = read_rebuilt (verify, false, &why);
+    }
     if (status != STATUS_OK) {
         found (verify, STORE_VERIFY_OPERATOR, "log/",
             status == STATUS_FAILED_PRECONDITION ? "run the newer version" : LOST_DISK, "%s", why.text);
         return;
     }
+    if (!rebuilt)
+        read_dropped (verify);
     verify->totals->turns = store->turn_last + 1 - store->turn_first;
     verify->totals->log_bytes = store->log_bytes;
     progress (verify, "log", store->log_bytes, store->log_bytes);
     struct store_hole hole;
-    if (store_log_holed (store, &hole))
+    if (store_log_holed (store, &hole) && hole.turns == 0)
+        found (verify, STORE_VERIFY_MENDED, "log/", FROM_PEERS,
+            "which turns are lost is not known: %" PRIu32 " replicas may have lost their newest entries, %" PRIu32
+            " start over; none votes before a leader has looked after it",
+            hole.doubtful + hole.certain, hole.broken);
+    else if (store_log_holed (store, &hole))
         found (verify, STORE_VERIFY_MENDED, "log/", FROM_PEERS,
             "of turns %" PRIu64 " to %" PRIu64 " %" PRIu64 " rotted: %" PRIu32
             " replicas prove that they lost nothing, %" PRIu32 " may have lost their newest entries, %" PRIu32
@@ -327,9 +400,13 @@ static enum status check_databases (struct verify *verify, struct store_error *e
         database_close (&store->state);
         found (verify, STORE_VERIFY_MENDED, "state/", FROM_PEERS, "%s", why.text);
     }
-    if (!small_file_exists (store->log_dir, "CURRENT"))
-        found (verify, STORE_VERIFY_OPERATOR, "log/CURRENT", LOST_DISK, "it is missing: the log is lost");
-    else if (check_wal (verify, &status, error))
+    if (small_file_exists (store->folder.dir, "log-old"))
+        found (verify, STORE_VERIFY_NOTE, "log-old/",
+            "nothing: the next start goes on with it, or keeps it as damaged-log",
+            "the making anew of the log was interrupted");
+    if (store_rebuild_asked (store, &why))
+        found (verify, STORE_VERIFY_MENDED, "REBUILD", "start the node: it makes the log anew", "%s", why.text);
+    if (check_wal (verify, &status, error))
         check_log (verify);
     if (status == STATUS_OK && store->recovered && store->state.db != NULL)
         check_state (verify);
@@ -350,7 +427,8 @@ enum status store_verify (const char *dir, const struct store_verify_visitor *vi
     pthread_mutex_init (&store->lock, NULL);
     pthread_mutex_init (&store->sweeping, NULL);
     enum status status = folder_inspect (&store->folder, dir, error);
-    store->log_dir = small_file_path (dir, "log");
+    bool interrupted = small_file_exists (dir, "log-old") && !small_file_exists (dir, "log");
+    store->log_dir = small_file_path (dir, interrupted ? "log-old" : "log");
     store->state_dir = small_file_path (dir, "state");
     store->files_dir = small_file_path (dir, "files");
     if (store->log_dir == NULL || store->state_dir == NULL || store->files_dir == NULL)
@@ -371,6 +449,9 @@ enum status store_verify (const char *dir, const struct store_verify_visitor *vi
     store_close (&store);
     if (verify.temporary != NULL)
         remove_temporary (verify.temporary);
+    if (verify.rebuilt != NULL)
+        remove_temporary (verify.rebuilt);
+    free (verify.rebuilt);
     free (verify.temporary);
     bool damaged = totals->mended > 0 || totals->operators > 0;
     return status != STATUS_OK ? status : damaged ? STATUS_DATA_LOSS : STATUS_OK;

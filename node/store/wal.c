@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "node/failpoint/failpoint.h"
@@ -59,7 +60,7 @@ static int file_order (const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-enum status wal_list (const char *dir, uint64_t **files, size_t *n)
+enum status wal_list (const char *dir, const char *ending, uint64_t **files, size_t *n)
 {
     *files = NULL;
     *n = 0;
@@ -71,7 +72,7 @@ enum status wal_list (const char *dir, uint64_t **files, size_t *n)
     while (status == STATUS_OK && (item = readdir (folder)) != NULL) {
         uint64_t number;
         int end = 0;
-        if (sscanf (item->d_name, "%" SCNu64 ".log%n", &number, &end) != 1 || end == 0 || item->d_name[end] != 0)
+        if (sscanf (item->d_name, "%" SCNu64 "%n", &number, &end) != 1 || strcmp (item->d_name + end, ending) != 0)
             continue;
         uint64_t *grown = realloc (*files, (*n + 1) * sizeof **files);
         if (grown == NULL) {
@@ -108,7 +109,7 @@ enum status wal_inspect (const char *dir, struct wal_report *report, struct stor
     struct crc32c *crc = malloc (sizeof *crc);
     uint64_t *files;
     size_t n;
-    enum status status = wal_list (dir, &files, &n);
+    enum status status = wal_list (dir, ".log", &files, &n);
     if (crc == NULL)
         status = STATUS_INTERNAL;
     if (status == STATUS_OK) {

@@ -41,6 +41,11 @@ struct wal_salvaged {
 WARN_UNUSED enum status wal_salvage (
     const char *dir, const char *into, struct wal_salvaged *report, struct store_error *error);
 
+/* Gives away every whole valid batch of all files of `dir`, in order, damage left out as above: sequence u64 and count u32
+ * (little-endian), then the records of a RocksDB WriteBatch. INTERNAL. */
+typedef void wal_visit (void *argument, struct bytes batch);
+WARN_UNUSED enum status wal_read (const char *dir, wal_visit *visit, void *argument, struct store_error *error);
+
 /* Cuts the damaged file of a WAL_TORN report at its offset and syncs it. INTERNAL. */
 WARN_UNUSED enum status wal_cut (const char *dir, const struct wal_report *report, struct store_error *error);
 

@@ -34,7 +34,7 @@ ssize_t wal_read_block (int fd, uint8_t *block);
 /* "dir/NNNNNN.log" on the heap, NULL when memory is out. */
 char *wal_path (const char *dir, uint64_t file);
 
-/* The numbers of all write-ahead files of a folder, ascending, on the heap. INTERNAL. */
-WARN_UNUSED enum status wal_list (const char *dir, uint64_t **files, size_t *n);
+/* The numbers of all files of a folder that are called by a number and the ending, ascending, on the heap. INTERNAL. */
+WARN_UNUSED enum status wal_list (const char *dir, const char *ending, uint64_t **files, size_t *n);
 
 #endif

@@ -77,6 +77,8 @@ static void write_batch (struct writer *writer, struct bytes batch)
 
 struct salvage {
     struct writer writer;
+    wal_visit *visit; /* NULL, or who gets the batches instead of a file */
+    void *argument;
     uint8_t *batch; /* the one that is being read */
     size_t batch_len, batch_room;
     bool inside;       /* its FIRST was there, and nothing of it was missing since */
@@ -115,7 +117,10 @@ static void take_batch (struct salvage *salvage)
     salvage->sequence = wal_sequence_of (batch);
     salvage->records++;
     salvage->end_lost = false;
-    write_batch (&salvage->writer, batch);
+    if (salvage->visit != NULL)
+        salvage->visit (salvage->argument, batch);
+    else
+        write_batch (&salvage->writer, batch);
 }
 
 static void take_record (struct salvage *salvage, const struct wal_record *record)
@@ -206,7 +211,7 @@ enum status wal_salvage (const char *dir, const char *into, struct wal_salvaged 
     struct salvage salvage = {.writer = {.crc = crc, .fd = -1}};
     uint64_t *files;
     size_t n;
-    bool fine = wal_list (dir, &files, &n) == STATUS_OK && crc != NULL;
+    bool fine = wal_list (dir, ".log", &files, &n) == STATUS_OK && crc != NULL;
     *report = (struct wal_salvaged){0};
     if (crc != NULL)
         crc32c_init (crc);
@@ -230,4 +235,23 @@ enum status wal_salvage (const char *dir, const char *into, struct wal_salvaged 
                 : store_fail (error, STATUS_INTERNAL,
                       "what is left of the write-ahead files of %s cannot be written to %s: %s", dir, into,
                       strerror (errno));
+}
+
+enum status wal_read (const char *dir, wal_visit *visit, void *argument, struct store_error *error)
+{
+    struct crc32c *crc = malloc (sizeof *crc);
+    struct salvage salvage = {.writer = {.crc = crc, .fd = -1}, .visit = visit, .argument = argument};
+    uint64_t *files;
+    size_t n;
+    bool fine = wal_list (dir, ".log", &files, &n) == STATUS_OK && crc != NULL;
+    if (crc != NULL)
+        crc32c_init (crc);
+    for (size_t i = 0; i < n && fine; i++)
+        fine = read_file (&salvage, dir, files[i]);
+    free (salvage.batch);
+    free (files);
+    free (crc);
+    return fine ? STATUS_OK
+                : store_fail (
+                      error, STATUS_INTERNAL, "cannot read the write-ahead files of %s: %s", dir, strerror (errno));
 }

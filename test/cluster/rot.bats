@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The log of a stopped node rots in its middle: the node starts all the same, each replica keeps what it can prove, the others are filled.
+# The log of a stopped node rots: the node starts all the same, each replica keeps what it can prove, the others are filled.
 load helpers
 
 setup() { CLUSTER=""; }
@@ -57,6 +57,31 @@ rots() {
   read_back "$1"
 }
 
+# breaks NAME COMMAND...: node 2 is killed, the command damages its log, and it starts, with its log made anew.
+breaks() {
+  local name=$1 answer events
+  shift
+  book "$name"
+  cluster kill 2
+  until_true 10 free
+  "$@"
+  events=$(wc -l <"$CLUSTER/node-2.log")
+  run maitre node verify "$CLUSTER/data-2" --json
+  same 1 "$status" "verify of a log with $name ($output)"
+  matches '*the start makes it anew from what is left*' "$output"
+  [[ $output != *'"operator"'* ]] || { printf 'a person is asked to do something: %s\n' "$output"; false; }
+  until_true 20 cluster start 2
+  healthy
+  until_true 30 is_zero 2 suspect_replicas
+  answer=$(tail -n "+$((events + 1))" "$CLUSTER/node-2.log")
+  matches '*the log database was made anew from what is left of it*' "$answer"
+  read_back "$name"
+}
+sorted() { find "$CLUSTER/data-2/log" -name '*.sst' -size +1 -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2; }
+flip_sorted() { flip "$(sorted)" $(($(stat -c %s "$(sorted)") / 3)); }
+cut_sorted() { truncate -s $(($(stat -c %s "$(sorted)") / 2)) "$(sorted)"; }
+flip_manifest() { local file; for file in "$CLUSTER"/data-2/log/MANIFEST-*; do flip "$file" $(($(stat -c %s "$file") / 2)); done; }
+
 @test "a bit in the first, a middle and the last but one record of a stopped node's log: it starts, is repaired, and nothing is lost" {
   PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
   CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
@@ -77,6 +102,36 @@ rots() {
   healthy
   cluster kill 1
   for which in head middle last; do until_true 20 read_back $which; done
+  until_true 20 cluster start 1
+  healthy
+}
+
+@test "a bit of a sorted file, half of one, a bit of the index, no index, no log at all: it starts, is repaired, and nothing is lost" {
+  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
+  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
+  export CLUSTER PORT
+  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster up && cluster_use
+  book first
+  cluster kill 2 # a start moves what its write-ahead file holds into a sorted one
+  until_true 10 free
+  until_true 20 cluster start 2
+  healthy
+  breaks bit flip_sorted
+  breaks half cut_sorted
+  breaks index flip_manifest
+  breaks current rm "$CLUSTER/data-2/log/CURRENT"
+  breaks nothing rm -r "$CLUSTER/data-2/log"
+  # Sound again, with one damaged log kept for people; and what it was filled with counts.
+  cluster kill 2
+  until_true 10 free
+  run maitre node verify "$CLUSTER/data-2" --json
+  same 0 "$status" "verify of the repaired folder ($output)"
+  matches '*damaged-log*' "$output"
+  until_true 20 cluster start 2
+  healthy
+  cluster kill 1
+  for which in first bit half index current nothing; do until_true 20 read_back $which; done
   until_true 20 cluster start 1
   healthy
 }

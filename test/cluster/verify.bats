@@ -94,7 +94,10 @@ finds() {
   finds 1 mended 'state/'
   rm -rf "$COPY" && cp -a "$FOLDER" "$COPY"
   flip "$(largest "$COPY/log" 'MANIFEST-*')" 30
-  finds 1 operator 'log/'
+  finds 1 mended 'log/'
+  rm -rf "$COPY" && cp -a "$FOLDER" "$COPY"
+  rm "$COPY/log/CURRENT"
+  finds 1 mended 'log/'
   rm -rf "$COPY" && cp -a "$FOLDER" "$COPY"
   echo nonsense >"$COPY/state/CURRENT"
   finds 1 mended 'state/'

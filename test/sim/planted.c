@@ -77,6 +77,8 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (STORE_ENTRY_UNCHECKED, "store", UNIT ("test_store_rot"), "an entry's checksum is not compared"),
     ENTRY (STORE_DROPPED_TURN_UNSEEN, "store", UNIT ("test_store_rot"),
         "batches that were lost without a gap in the numbers are not missed"),
+    ENTRY (STORE_REBUILT_TRUSTED, "store", UNIT ("test_store_rebuild"),
+        "a log that was made anew from what is left of it is trusted as if it were whole"),
     ENTRY (STORE_GENERATION_STAYS, "store", UNIT ("test_store_log"),
         "an installed snapshot's generation is not written with its cut"),
     ENTRY (STORE_TURNS_DROPPED_EARLY, "store", UNIT ("test_store_log"), "a turn that a replica still needs is dropped"),
