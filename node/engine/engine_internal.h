@@ -241,6 +241,7 @@ struct engine_counters {
 
 struct peer_state {
     struct id uuid;     /* bound at first contact, kept on disk; zero: never met */
+    struct id told;     /* the last folder that is none of its; told so whenever there is a link */
     bool impostor;      /* the last word from that address had another uuid */
     bool awaited;       /* ... and may become this node's: a replacement waits for a new folder */
     struct id seen;     /* ... namely this one */

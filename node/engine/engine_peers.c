@@ -96,6 +96,7 @@ static void bind_replaced (struct engine *engine, uint32_t node, const struct id
     if (news)
         event_log (EVENT_LOG_ERROR, "a node speaks from a data folder that was replaced: it is ignored",
             event_log_u64 ("peer", node), event_log_id ("folder", uuid));
+    peer->told = *uuid;
     tell_impostor (engine, node, uuid);
 }
 
@@ -123,7 +124,7 @@ void engine_peer_bind (struct engine *engine, uint32_t node, const struct id *uu
     peer->impostor = impostor;
     if (!impostor)
         return;
-    peer->seen = *uuid;
+    peer->seen = peer->told = *uuid;
     tell_impostor (engine, node, uuid);
 }
 
@@ -157,8 +158,8 @@ void engine_peers_tick (struct engine *engine)
 {
     for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
         const struct peer_state *peer = &engine->peers[node];
-        if (peer->impostor && !peer->awaited && !id_is_zero (&peer->seen))
-            tell_impostor (engine, node, &peer->seen);
+        if (peer->impostor && !peer->awaited && !id_is_zero (&peer->told))
+            tell_impostor (engine, node, &peer->told); /* another folder that is there by now does not mind */
     }
 }
 

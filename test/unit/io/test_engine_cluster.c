@@ -324,6 +324,90 @@ static void test_engine_cluster__who_was_away_learns_whose_folder_it_was (void *
     fixture_close (&fixture);
 }
 
+/* What the nodes say from here on goes into a file; returns the old descriptor. */
+static int log_begin (void)
+{
+    char path[96];
+    fflush (stderr);
+    snprintf (path, sizeof path, "%s/log", fixture.dir);
+    int old = dup (STDERR_FILENO), file = open (path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true (old >= 0 && file >= 0);
+    assert_int_equal (dup2 (file, STDERR_FILENO), STDERR_FILENO);
+    close (file);
+    return old;
+}
+
+static void log_end (int old)
+{
+    dup2 (old, STDERR_FILENO);
+    close (old);
+}
+
+static unsigned log_count (const char *words)
+{
+    char path[96], line[2048];
+    unsigned count = 0;
+    snprintf (path, sizeof path, "%s/log", fixture.dir);
+    FILE *file = fopen (path, "r");
+    assert_non_null (file);
+    while (fgets (line, sizeof line, file) != NULL)
+        count += strstr (line, words) != NULL;
+    fclose (file);
+    return count;
+}
+
+/* Which node leads that shard when nothing is wrong. */
+static uint32_t home_of (uint32_t shard)
+{
+    return (uint32_t) status_of (1).shards[shard].replicas[0].node;
+}
+
+static void make_leader (uint32_t node, uint32_t shard, uint64_t until)
+{
+    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
+    while (leader_of (node, shard) != node) {
+        assert_true (fixture_mono_ms () < until);
+        fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
+    }
+}
+
+/* One node leads everything, so that the emptied one speaks to it alone, and one of two is no majority. The third, to which it
+ * says no word, must tell it as well, and more than once, for the first times are lost. */
+static void test_engine_cluster__an_emptied_folder_hears_of_it_from_those_it_does_not_speak_to (void **state)
+{
+    (void) state;
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    char command[160], error[FAILPOINT_ERROR_BYTES];
+    fixture_init (&fixture, 3, 1);
+    fixture_start_all (&fixture);
+    for (uint32_t node = 1; node <= 3; node++) {
+        wait_seen (node, node % 3 + 1, true);
+        wait_seen (node, (node + 1) % 3 + 1, true);
+    }
+    /* What the emptied one would lead stays where it is, for it gets nothing handed back. */
+    uint32_t emptied = home_of (1), leader = home_of (0) != emptied ? home_of (0) : emptied % 3 + 1;
+    fixture_stop (&fixture, emptied, true);
+    snprintf (command, sizeof command, "rm -rf %s/data-%u", fixture.dir, emptied);
+    assert_int_equal (system (command), 0);
+    for (uint32_t shard = 0; shard <= 1; shard++)
+        make_leader (leader, shard, until);
+    int old = log_begin ();
+    assert_int_equal (failpoint_allow ("send.notice.before=drop", error), STATUS_OK);
+    fixture_start (&fixture, emptied);
+    while (log_count ("a node speaks from another data folder") < 2) {
+        assert_true (fixture_mono_ms () < until);
+        zmq_poll (NULL, 0, 5);
+    }
+    for (uint32_t shard = 0; shard <= 1; shard++) /* before, it asks everybody for votes */
+        assert_int_equal (wait_leader (emptied, shard, 0), leader);
+    assert_int_equal (pthread_tryjoin_np (fixture.nodes[emptied].thread, NULL), EBUSY); /* nobody told it */
+    failpoint_forbid ();
+    enum engine_exit code = fixture_wait_exit (&fixture, emptied);
+    log_end (old);
+    assert_int_equal (code, ENGINE_EXIT_FOLDER);
+    fixture_close (&fixture);
+}
+
 static void test_engine_cluster__without_a_majority_no_leader_is_named (void **state)
 {
     (void) state;
@@ -473,6 +557,8 @@ int main (void)
         cmocka_unit_test_teardown (test_engine_cluster__rotten_state_is_mended_by_the_others, forbid),
         cmocka_unit_test (test_engine_cluster__a_log_that_is_lost_whole_is_filled_by_the_others),
         cmocka_unit_test (test_engine_cluster__an_emptied_folder_is_not_taken_for_the_old_one),
+        cmocka_unit_test_teardown (
+            test_engine_cluster__an_emptied_folder_hears_of_it_from_those_it_does_not_speak_to, forbid),
         cmocka_unit_test (test_engine_cluster__who_was_away_learns_whose_folder_it_was),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
