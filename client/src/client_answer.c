@@ -24,12 +24,20 @@ static bool undecided (const struct call *call, const struct reply_header *heade
     }
 }
 
+/* All that a login leaves behind is a session, and its tokens come with the answer alone. */
+static bool leaves_nothing (const struct call *call, const struct reply_header *header)
+{
+    return call->method != NULL && call->method->number == METHOD_NUMBER_AUTH_LOGIN &&
+           is_word (header->reason, "BAD_CREDENTIALS");
+}
+
 /* An answer from before the log says nothing about an earlier attempt that may have been applied. */
 static bool leaves_unknown (const struct call *call, const struct reply_header *header)
 {
     switch (header->status) {
-    case STATUS_RESOURCE_EXHAUSTED:
     case STATUS_UNAUTHENTICATED:
+        return call->unknown && !leaves_nothing (call, header);
+    case STATUS_RESOURCE_EXHAUSTED:
     case STATUS_UNIMPLEMENTED:
     case STATUS_INTERNAL:
     case STATUS_DATA_LOSS:

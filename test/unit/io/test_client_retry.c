@@ -358,6 +358,48 @@ static void test_client_retry__an_unknown_refresh_is_repeated_under_its_id (void
     assert_false (id_equal (&seen.request_ids[0], &seen.request_ids[1]));
 }
 
+/* The first try is swallowed, each later one refused as unauthenticated. */
+static void script_swallows_then_denies (
+    struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    (void) node;
+    answer->silent = request->number == 1;
+    answer->header.status = STATUS_UNAUTHENTICATED;
+    answer->header.has_reason = true;
+    answer->header.reason = bytes_equal (request->header.method, BYTES_LITERAL ("auth.Login"))
+                                ? BYTES_LITERAL ("BAD_CREDENTIALS")
+                                : BYTES_LITERAL ("TOKEN_EXPIRED");
+}
+
+static struct maitre_error denied_in_the_end (bool login)
+{
+    struct fake_node node = {0};
+    struct maitre_session session;
+    struct maitre_options options;
+    maitre_options_init (&options);
+    options.attempt_ms = 100;
+    options.deadline_ms = 60000;
+    assert_true (fake_node_start (&node, script_swallows_then_denies, NULL));
+    struct maitre *client = client_of (&node, NULL, &options);
+    enum maitre_status status = login ? maitre_login (client, "alice", "wrong", &session) : book (client, NULL);
+    assert_int_equal (status, MAITRE_UNAUTHENTICATED);
+    struct maitre_error error = *maitre_error (client);
+    maitre_destroy (&client);
+    fake_node_stop (&node);
+    assert_true (error.attempts >= 2);
+    return error;
+}
+
+/* Hashing takes as long as an attempt where a machine is busy: a wrong password is one all the same. */
+static void test_client_retry__a_slow_wrong_password_is_no_unknown_outcome (void **state)
+{
+    (void) state;
+    struct maitre_error error = denied_in_the_end (true);
+    assert_string_equal (error.reason, "BAD_CREDENTIALS");
+    assert_false (error.maybe_applied);
+    assert_true (denied_in_the_end (false).maybe_applied); /* that refusal says nothing about the try before it */
+}
+
 static void test_client_retry__nobody_there_is_unavailable_and_not_unknown (void **state)
 {
     (void) state;
@@ -389,6 +431,7 @@ int main (void)
         cmocka_unit_test (test_client_retry__a_silent_write_may_have_been_applied),
         cmocka_unit_test (test_client_retry__an_unknown_outcome_is_asked_for_until_it_is_known),
         cmocka_unit_test (test_client_retry__an_unknown_refresh_is_repeated_under_its_id),
+        cmocka_unit_test (test_client_retry__a_slow_wrong_password_is_no_unknown_outcome),
         cmocka_unit_test (test_client_retry__nobody_there_is_unavailable_and_not_unknown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
