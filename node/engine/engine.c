@@ -82,8 +82,10 @@ static bool open_memory (struct engine *engine, struct engine_error *error)
 static bool open_identity (struct engine *engine, struct engine_error *error)
 {
     struct identity_error why;
-    if (identity_open (engine->config.secret_path, TOKEN_CACHE_MAX, &engine->identity, &why) != STATUS_OK)
-        return engine_fail (error, ENGINE_EXIT_KEY, "%s", why.text);
+    enum status status = identity_open (engine->config.secret_path, TOKEN_CACHE_MAX, &engine->identity, &why);
+    if (status != STATUS_OK)
+        return engine_fail (
+            error, status == STATUS_RESOURCE_EXHAUSTED ? ENGINE_EXIT_RESOURCES : ENGINE_EXIT_KEY, "%s", why.text);
     if (!id_equal (identity_cluster (engine->identity), &engine->config.nodes.cluster))
         return engine_fail (error, ENGINE_EXIT_KEY,
             "%s is the secret of another cluster than nodes.conf: give the node the files of one cluster",
@@ -186,6 +188,8 @@ static bool open_sockets (struct engine *engine, struct engine_error *error)
         status = transport_new (&peers, &engine->transport, error->text, sizeof error->text);
     }
     explicit_bzero (secret_key, sizeof secret_key);
+    if (status == STATUS_RESOURCE_EXHAUSTED && error->text[0] == '\0')
+        snprintf (error->text, sizeof error->text, "out of memory for sockets: give the node more");
     error->exit = bind_exit (status);
     return status == STATUS_OK;
 }
@@ -205,8 +209,9 @@ static bool dial_peers (struct engine *engine, struct engine_error *error)
             .gossip_endpoint = member->gossip_endpoint,
             .public_key = engine->config.curve ? key : NULL,
         };
-        if (transport_add_peer (engine->transport, &peer) != STATUS_OK)
-            return engine_fail (error, ENGINE_EXIT_CONFIG,
+        enum status status = transport_add_peer (engine->transport, &peer);
+        if (status != STATUS_OK)
+            return engine_fail (error, status == STATUS_RESOURCE_EXHAUSTED ? ENGINE_EXIT_RESOURCES : ENGINE_EXIT_CONFIG,
                 "nodes.conf: node %u cannot be dialled at %s: correct the endpoint, or raise ulimit -n", i + 1,
                 member->peer_endpoint);
     }

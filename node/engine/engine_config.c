@@ -72,6 +72,14 @@ __attribute__ ((format (printf, 2, 3))) static void fail (struct reader *reader,
     va_end (arguments);
 }
 
+/* As fail, of a file that was named; why.text begins with its path. */
+static void fail_file (struct reader *reader, enum status status, const struct identity_error *why)
+{
+    if (!reader->failed)
+        reader->error->memory = status == STATUS_RESOURCE_EXHAUSTED;
+    fail (reader, "%s", why->text);
+}
+
 static uint64_t read_number (struct reader *reader, const char *key, uint64_t fallback, uint64_t min, uint64_t max)
 {
     const char *text = zconfig_get (reader->root, key, NULL);
@@ -142,8 +150,9 @@ static void read_cluster (struct reader *reader, struct engine_config *config)
     struct identity_error why = {.text = ""};
     read_path (reader, "cluster/nodes", "nodes.conf", nodes_path);
     read_path (reader, "cluster/secret", "cluster.secret", config->secret_path);
-    if (!reader->failed && cluster_nodes_load (nodes_path, &config->nodes, &why) != STATUS_OK)
-        fail (reader, "%s", why.text);
+    enum status status = reader->failed ? STATUS_OK : cluster_nodes_load (nodes_path, &config->nodes, &why);
+    if (status != STATUS_OK)
+        fail_file (reader, status, &why);
     if (reader->failed)
         return;
     if (config->node > config->nodes.node_count) {
@@ -158,9 +167,10 @@ static void read_cluster (struct reader *reader, struct engine_config *config)
     char name[32];
     snprintf (name, sizeof name, "node-%u.secret", config->node);
     read_path (reader, "cluster/key", name, key_path);
-    if (!reader->failed && curve_keys_load (&config->keys, key_path, &why) != STATUS_OK) {
-        reader->error->key = true;
-        fail (reader, "%s", why.text);
+    status = reader->failed ? STATUS_OK : curve_keys_load (&config->keys, key_path, &why);
+    if (status != STATUS_OK) {
+        reader->error->key = status != STATUS_RESOURCE_EXHAUSTED;
+        fail_file (reader, status, &why);
     } else if (!reader->failed && strcmp (config->keys.public_text, public_text) != 0) {
         reader->error->key = true;
         fail (reader, "%s is not the key that %s lists for node %u: give the node its own key file", key_path,
@@ -201,8 +211,10 @@ static zconfig_t *read_file (struct reader *reader)
     char *text;
     size_t len;
     struct identity_error error;
-    if (identity_file_read (reader->path, false, &text, &len, &error) != STATUS_OK) {
+    enum status status = identity_file_read (reader->path, false, &text, &len, &error);
+    if (status != STATUS_OK) {
         reader->failed = true;
+        reader->error->memory = status == STATUS_RESOURCE_EXHAUSTED;
         snprintf (reader->error->text, sizeof reader->error->text, "%.*s", (int) sizeof reader->error->text - 1,
             error.text); /* it begins with the path */
         return NULL;
@@ -229,7 +241,7 @@ enum status engine_config_load (const char *path, struct engine_config *config, 
     snprintf (reader.folder, sizeof reader.folder, "%s", dirname (copy));
     reader.root = read_file (&reader);
     if (reader.root == NULL)
-        return STATUS_INVALID_ARGUMENT;
+        return error->memory ? STATUS_RESOURCE_EXHAUSTED : STATUS_INVALID_ARGUMENT;
     check_keys (&reader, reader.root, "");
     config->node = (uint32_t) read_number (&reader, "node", 0, 1, CLUSTER_NODES_MAX);
     if (config->node == 0)
@@ -250,7 +262,7 @@ enum status engine_config_load (const char *path, struct engine_config *config, 
     zconfig_destroy (&reader.root);
     if (reader.failed) {
         engine_config_close (config);
-        return STATUS_INVALID_ARGUMENT;
+        return error->memory ? STATUS_RESOURCE_EXHAUSTED : STATUS_INVALID_ARGUMENT;
     }
     engine_config_defaults (config);
     return STATUS_OK;

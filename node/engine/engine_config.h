@@ -66,11 +66,13 @@ struct engine_config {
 };
 
 struct engine_config_error {
-    bool key; /* about a key file */
+    bool key;    /* about a key file */
+    bool memory; /* there was too little of it: nothing is wrong with the files */
     char text[1024];
 };
 
-/* Reads the file and what it names. INVALID_ARGUMENT: error->text says which line or file and what to do. */
+/* Reads the file and what it names. INVALID_ARGUMENT: error->text says which line or file and what to do.
+ * RESOURCE_EXHAUSTED: memory, and error->memory. */
 WARN_UNUSED enum status engine_config_load (
     const char *path, struct engine_config *config, struct engine_config_error *error);
 

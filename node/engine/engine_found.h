@@ -25,6 +25,7 @@ struct recovery {
     struct found *found;                 /* by shard */
     struct engine_held_replica *foreign; /* replicas that the map does not give to this node */
     size_t foreign_count;
+    bool memory_out; /* not all of the log is in here */
 };
 
 /* Puts into the turn that the replica starts over: empty log, empty state of a fresh generation, the configuration that it

@@ -39,6 +39,10 @@ bool engine_holes_read (struct recovery *recovery, const struct store_recovery *
     struct store_error why = {.text = ""};
     bool suspected = store_suspect (engine->store, NULL);
     enum status status = store_log_recover (engine->store, visitor, &why);
+    if (status == STATUS_OK && recovery->memory_out) {
+        status = STATUS_RESOURCE_EXHAUSTED;
+        snprintf (why.text, sizeof why.text, "out of memory");
+    }
     if (!suspected) /* found while the log was read: it ends before its last turn known to be synced */
         engine_tell_suspect (engine);
     failpoint_pass (FAILPOINT_START_LOG_AFTER);

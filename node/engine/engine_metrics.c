@@ -222,8 +222,10 @@ bool engine_metrics_open (struct engine *engine, struct engine_error *error)
         return true;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons (engine->config.metrics_port)};
     struct metrics *metrics = calloc (1, sizeof *metrics);
+    if (metrics == NULL)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more");
     error->exit = ENGINE_EXIT_CONFIG;
-    if (metrics == NULL || inet_pton (AF_INET, engine->config.metrics_address, &address.sin_addr) != 1) {
+    if (inet_pton (AF_INET, engine->config.metrics_address, &address.sin_addr) != 1) {
         snprintf (error->text, sizeof error->text, "metrics/endpoint = %s: give an IPv4 address such as 127.0.0.1",
             engine->config.metrics_address);
         free (metrics);
@@ -232,11 +234,15 @@ bool engine_metrics_open (struct engine *engine, struct engine_error *error)
     pthread_mutex_init (&metrics->lock, NULL);
     engine->metrics = metrics;
     engine_metrics_publish (engine);
+    errno = 0;
     metrics->daemon = MHD_start_daemon (MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG,
         engine->config.metrics_port, NULL, NULL, answer, metrics, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_END);
     if (metrics->daemon != NULL)
         return true;
+    if (errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EAGAIN)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "metrics/endpoint: %s: give the node more, raise ulimit -n",
+            strerror (errno));
     error->exit = ENGINE_EXIT_PORT;
     snprintf (error->text, sizeof error->text,
         "metrics/endpoint: port %u is in use by another process: stop it, or give this node another port",

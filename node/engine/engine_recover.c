@@ -1,4 +1,4 @@
-/* The start: placements from the written configuration, replicas from the disk or founded for the first time. */
+/* The start: replicas from the disk, or founded for the first time. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,64 +6,7 @@
 
 #define INCARNATION_WALL_MAX (UINT64_C (1) << 43) /* the year 2248; snapshots are numbered from 2^20 times this */
 
-/* ---- placements */
-
-/* Replica ids of the first placement follow from the configuration, so that all nodes found the same groups. */
-static uint64_t first_replica_id (const struct engine *engine, uint32_t shard, uint32_t position)
-{
-    return 1 + (uint64_t) shard * engine->config.replication + position;
-}
-
-/* Nodes that never met must compute the same ring: their points come from the cluster id and their number. */
-static struct id ring_point (const struct engine *engine, uint32_t node)
-{
-    struct id id = engine->config.nodes.cluster;
-    for (int i = 0; i < 4; i++)
-        id.b[ID_SIZE - 1 - i] ^= (uint8_t) (node >> (8 * i));
-    return id;
-}
-
-bool engine_map_build (struct engine *engine, struct engine_error *error)
-{
-    const struct cluster_nodes *nodes = &engine->config.nodes;
-    struct ring_member members[CLUSTER_NODES_MAX];
-    for (uint32_t i = 0; i < nodes->node_count; i++)
-        members[i] = (struct ring_member){
-            .node = i + 1, .uuid = ring_point (engine, i + 1), .zone = bytes_text (nodes->nodes[i].zone), .weight = 1};
-    struct ring ring;
-    if (route_map_init (&engine->map, engine->config.shards) != STATUS_OK ||
-        ring_build (members, nodes->node_count, engine->config.shards, engine->config.replication, 1, &ring) !=
-            STATUS_OK)
-        return engine_fail (error, ENGINE_EXIT_CONFIG,
-            "the ring cannot be built from the configuration: check shards, replication and nodes.conf");
-    for (uint32_t shard = 0; shard <= engine->config.shards; shard++) {
-        const struct ring_placement *placement = ring_placement_of (&ring, shard);
-        struct route_replica replicas[ROUTE_REPLICAS_MAX];
-        for (uint32_t i = 0; i < placement->count; i++)
-            replicas[i] =
-                (struct route_replica){.replica = first_replica_id (engine, shard, i), .node = placement->nodes[i]};
-        enum status status = route_map_set_shard (&engine->map, shard, replicas, placement->count);
-        maitre_assert (status == STATUS_OK);
-    }
-    ring_close (&ring);
-    enum status status = route_map_set_epoch (&engine->map, 1);
-    maitre_assert (status == STATUS_OK);
-    return true;
-}
-
-void engine_first_configuration (const struct engine *engine, uint32_t shard, struct raft_configuration *members)
-{
-    const struct route_shard *route = route_map_shard (&engine->map, shard);
-    *members = (struct raft_configuration){0};
-    for (uint32_t i = 0; i < route->replicas_count; i++) {
-        struct raft_member member = {.replica = route->replicas[i].replica,
-            .node = route->replicas[i].node,
-            .rank = (uint8_t) i,
-            .roles = RAFT_VOTER};
-        bool set = raft_configuration_set (members, member);
-        maitre_assert (set);
-    }
-}
+/* ---- the first start */
 
 static bool found_replicas (struct engine *engine, struct engine_error *error)
 {
@@ -98,8 +41,13 @@ static void note_replica (void *argument, const struct store_replica *row)
     struct recovery *recovery = argument;
     if (row->shard > recovery->engine->config.shards ||
         engine_own_replica (recovery->engine, row->shard) != row->replica) {
-        recovery->foreign = realloc (recovery->foreign, (recovery->foreign_count + 1) * sizeof *recovery->foreign);
-        maitre_assert (recovery->foreign != NULL);
+        struct engine_held_replica *grown =
+            realloc (recovery->foreign, (recovery->foreign_count + 1) * sizeof *recovery->foreign);
+        if (grown == NULL) {
+            recovery->memory_out = true;
+            return;
+        }
+        recovery->foreign = grown;
         recovery->foreign[recovery->foreign_count++] =
             (struct engine_held_replica){.shard = row->shard, .replica = row->replica, .lost = row->lost != NULL};
         return;
@@ -107,7 +55,10 @@ static void note_replica (void *argument, const struct store_replica *row)
     struct found *found = &recovery->found[row->shard];
     found->row = *row;
     found->config = malloc (row->config.len + 1);
-    maitre_assert (found->config != NULL);
+    if (found->config == NULL) {
+        recovery->memory_out = true;
+        return;
+    }
     if (row->config.len > 0)
         memcpy (found->config, row->config.data, row->config.len);
     found->row.config.data = found->config;
@@ -134,22 +85,29 @@ static bool note_founded (struct recovery *recovery, struct store_replica *row, 
                 error, ENGINE_EXIT_RESOURCES, "%s: files cannot be written: check the disk", engine->config.data);
     }
     note_replica (recovery, row);
-    return true;
+    return !recovery->memory_out || engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more");
 }
 
 static void note_entry (void *argument, uint32_t shard, uint64_t replica, const struct store_entry *from)
 {
     struct recovery *recovery = argument;
-    if (shard > recovery->engine->config.shards || recovery->found[shard].row.replica != replica)
+    if (recovery->memory_out || shard > recovery->engine->config.shards ||
+        recovery->found[shard].row.replica != replica)
         return;
     struct found *found = &recovery->found[shard];
     if (found->entries_count == found->entries_size) {
-        found->entries_size = found->entries_size == 0 ? 64 : found->entries_size * 2;
-        found->entries = realloc (found->entries, found->entries_size * sizeof *found->entries);
-        maitre_assert (found->entries != NULL);
+        size_t size = found->entries_size == 0 ? 64 : found->entries_size * 2;
+        struct raft_entry *grown = realloc (found->entries, size * sizeof *grown);
+        recovery->memory_out = grown == NULL;
+        if (grown == NULL)
+            return;
+        found->entries = grown;
+        found->entries_size = size;
     }
     uint8_t *payload = malloc (from->payload.len + 1);
-    maitre_assert (payload != NULL);
+    recovery->memory_out = payload == NULL;
+    if (payload == NULL)
+        return;
     if (from->payload.len > 0)
         memcpy (payload, from->payload.data, from->payload.len);
     struct raft_entry *entry = &found->entries[found->entries_count++];
@@ -220,7 +178,7 @@ static bool start_over (struct engine *engine, struct found *found, struct engin
         status = store_turn_commit (turn, &why);
     store_turn_destroy (&turn);
     if (status != STATUS_OK)
-        return engine_fail (error, ENGINE_EXIT_DAMAGE, "shard %u: its damaged state cannot be set aside: %s",
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "shard %u: its damaged state cannot be set aside: %s",
             found->row.shard, why.text);
     failpoint_pass (FAILPOINT_START_OVER_AFTER);
     engine_found_emptied (found);
@@ -403,7 +361,8 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
 static bool open_replica (struct engine *engine, struct found *found, uint64_t session, struct engine_error *error)
 {
     struct replica *replica = calloc (1, sizeof *replica);
-    maitre_assert (replica != NULL);
+    if (replica == NULL)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more");
     engine->replicas[found->row.shard] = replica;
     engine->replicas_count++;
     replica->engine = engine;
@@ -430,7 +389,8 @@ static bool found_placed (struct recovery *recovery, struct engine_error *error)
     struct engine *engine = recovery->engine;
     uint32_t count = engine->config.shards + 1;
     uint64_t *own = calloc (count, sizeof *own);
-    maitre_assert (own != NULL);
+    if (own == NULL)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more");
     for (uint32_t shard = 0; shard < count; shard++)
         own[shard] = recovery->found[shard].row.replica;
     struct engine_held held = {.own = own, .others = recovery->foreign, .others_count = recovery->foreign_count};
@@ -470,7 +430,10 @@ bool engine_recover (struct engine *engine, struct engine_error *error)
     uint32_t count = engine->config.shards + 1;
     struct recovery recovery = {.engine = engine, .found = calloc (count, sizeof *recovery.found)};
     engine->replicas = calloc (count, sizeof *engine->replicas);
-    maitre_assert (recovery.found != NULL && engine->replicas != NULL);
+    if (recovery.found == NULL || engine->replicas == NULL) {
+        free (recovery.found);
+        return engine_fail (error, ENGINE_EXIT_RESOURCES, "out of memory: give the node more");
+    }
     struct store_recovery visitor = {.argument = &recovery, .replica = note_replica, .entry = note_entry};
     bool fine = engine_holes_read (&recovery, &visitor, error);
     size_t known = 0;

@@ -96,8 +96,9 @@ static bool next_chunk (void *context, void *snapshot, uint8_t *out, size_t size
         if (!outgoing->open) {
             if (outgoing->last)
                 break;
-            if (store_snapshot_next (outgoing->snapshot, &outgoing->chunk, &outgoing->last) != STATUS_OK) {
-                outgoing->replica->unreadable = true;
+            enum status status = store_snapshot_next (outgoing->snapshot, &outgoing->chunk, &outgoing->last);
+            if (status != STATUS_OK) { /* without memory it is asked for again; else its state has to be looked at */
+                outgoing->replica->unreadable |= status != STATUS_RESOURCE_EXHAUSTED;
                 return false;
             }
             outgoing->open = true;

@@ -89,7 +89,10 @@ enum status identity_file_read (const char *path, bool secret, char **text, size
     char *content = NULL;
     if (status == STATUS_OK) {
         content = malloc (size + 1);
-        if (content == NULL || !read_whole (fd, content, size)) {
+        if (content == NULL) {
+            identity_error_set (error, "there is no memory to read %s; free some and try again", path);
+            status = STATUS_RESOURCE_EXHAUSTED;
+        } else if (!read_whole (fd, content, size)) {
             identity_error_set (error, "%s cannot be read to its end; check the disk and try again", path);
             identity_file_free (&content, size);
             status = STATUS_UNAVAILABLE;

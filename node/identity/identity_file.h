@@ -34,7 +34,7 @@ WARN_UNUSED enum status identity_file_path (
 /* Reads the whole file into fresh memory, NUL-terminated behind *len bytes; the caller frees it with
  * identity_file_free. A `secret` file must be a regular file whose mode has no bit for group or others: else
  * PERMISSION_DENIED, and the error names the chmod to run. NOT_FOUND: there is none. INVALID_ARGUMENT: larger than
- * IDENTITY_FILE_BYTES_MAX. UNAVAILABLE: it cannot be read. */
+ * IDENTITY_FILE_BYTES_MAX. UNAVAILABLE: it cannot be read. RESOURCE_EXHAUSTED. */
 WARN_UNUSED enum status identity_file_read (
     const char *path, bool secret, char **text, size_t *len, struct identity_error *error);
 

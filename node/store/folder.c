@@ -39,7 +39,7 @@ static enum status make_dir (const char *dir, struct store_error *error)
             strerror (errno));
     }
     char *copy = strdup (dir);
-    enum status status = copy == NULL ? STATUS_INTERNAL : small_file_sync_dir (dirname (copy));
+    enum status status = copy == NULL ? STATUS_RESOURCE_EXHAUSTED : small_file_sync_dir (dirname (copy));
     free (copy);
     return status == STATUS_OK ? status : store_fail (error, status, "cannot sync the folder above %s", dir);
 }
@@ -207,7 +207,7 @@ enum status folder_open (
     maitre_assert (options->node > 0);
     *folder = (struct folder){.dir = strdup (dir), .lock_fd = -1, .mark_fd = -1};
     enum status status =
-        folder->dir == NULL ? store_fail (error, STATUS_INTERNAL, "out of memory") : make_dir (dir, error);
+        folder->dir == NULL ? store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory") : make_dir (dir, error);
     if (status == STATUS_OK)
         status = lock (folder, error);
     if (status == STATUS_OK)
@@ -228,7 +228,7 @@ enum status folder_inspect (struct folder *folder, const char *dir, struct store
     *folder = (struct folder){.dir = strdup (dir), .lock_fd = -1, .mark_fd = -1, .read_only = true};
     char *path = folder->dir == NULL ? NULL : small_file_path (dir, "LOCK");
     if (path == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     folder->lock_fd = open (path, O_RDONLY | O_CLOEXEC);
     free (path);
     if (folder->lock_fd >= 0 && flock (folder->lock_fd, LOCK_EX | LOCK_NB) != 0)
@@ -299,7 +299,7 @@ enum status folder_make_aside (struct folder *folder, char **aside, struct store
     unsigned n = 1;
     do
         snprintf (name, sizeof name, "damaged-%u", n++);
-    while (small_file_exists (folder->dir, name));
+    while (n < 10000 && small_file_exists (folder->dir, name));
     *aside = small_file_path (folder->dir, name);
     if (*aside != NULL && mkdir (*aside, 0700) == 0)
         return STATUS_OK;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,11 +33,12 @@ char *small_file_path (const char *dir, const char *name)
 
 bool small_file_exists (const char *dir, const char *name)
 {
-    char *path = small_file_path (dir, name);
+    char path[PATH_MAX];
     struct stat stat_buffer;
-    bool exists = path != NULL && lstat (path, &stat_buffer) == 0;
-    free (path);
-    return exists;
+    int len = snprintf (path, sizeof path, "%s/%s", dir, name);
+    if (len < 0 || (size_t) len >= sizeof path)
+        return false; /* no path of that length opens anything */
+    return lstat (path, &stat_buffer) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 enum status small_file_sync_dir (const char *dir)
@@ -84,7 +86,7 @@ enum status small_file_write (const char *dir, const char *name, struct bytes co
     char *path = small_file_path (dir, name);
     size_t size = strlen (dir) + strlen (name) + sizeof "/.new";
     char *beside = malloc (size);
-    enum status status = STATUS_INTERNAL;
+    enum status status = STATUS_RESOURCE_EXHAUSTED;
     if (path != NULL && beside != NULL) {
         snprintf (beside, size, "%s/%s.new", dir, name);
         status = replace (dir, beside, path, content);
@@ -104,7 +106,7 @@ static enum status read_all (int fd, size_t size_max, uint8_t **data, size_t *le
     size_t size = (size_t) stat_buffer.st_size;
     uint8_t *buffer = malloc (size + 1);
     if (buffer == NULL)
-        return STATUS_INTERNAL;
+        return STATUS_RESOURCE_EXHAUSTED;
     size_t done = 0;
     while (done < size) {
         ssize_t n = read (fd, buffer + done, size - done);
@@ -128,7 +130,7 @@ enum status small_file_read (const char *dir, const char *name, size_t size_max,
 {
     char *path = small_file_path (dir, name);
     if (path == NULL)
-        return STATUS_INTERNAL;
+        return STATUS_RESOURCE_EXHAUSTED;
     int fd = open (path, O_RDONLY | O_CLOEXEC);
     int cause = errno;
     free (path);

@@ -9,10 +9,12 @@
 
 #include "node/store/store.h"
 
-/* Replaces dir/name. INTERNAL when the file system refuses at any step; the old content then stays. */
+/* Replaces dir/name. INTERNAL when the file system refuses at any step, RESOURCE_EXHAUSTED without memory; the old content
+ * then stays. */
 WARN_UNUSED enum status small_file_write (const char *dir, const char *name, struct bytes content);
 
-/* Allocates *data (free it; a NUL follows the content). NOT_FOUND; DATA_LOSS when it is over size_max; INTERNAL. */
+/* Allocates *data (free it; a NUL follows the content). NOT_FOUND; DATA_LOSS when it is over size_max; INTERNAL;
+ * RESOURCE_EXHAUSTED. */
 WARN_UNUSED enum status small_file_read (
     const char *dir, const char *name, size_t size_max, uint8_t **data, size_t *len);
 
@@ -21,6 +23,8 @@ WARN_UNUSED enum status small_file_remove (const char *dir, const char *name);
 
 WARN_UNUSED enum status small_file_sync_dir (const char *dir);
 
+/* False only where it is known not to be there: what cannot be looked at is there, so that nobody makes a new one in its
+ * place. Takes no memory. */
 bool small_file_exists (const char *dir, const char *name);
 
 /* "dir/name" on the heap, NULL when memory is out. */

@@ -18,7 +18,7 @@ static enum status begin_file (struct sst *sst, struct store_error *error)
         size_t room = sst->room + 16;
         char **grown = realloc (sst->paths, room * sizeof *grown);
         if (grown == NULL)
-            return store_fail (error, STATUS_INTERNAL, "out of memory");
+            return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
         sst->paths = grown;
         sst->room = room;
     }
@@ -26,7 +26,7 @@ static enum status begin_file (struct sst *sst, struct store_error *error)
     snprintf (name, sizeof name, "%u.sst", atomic_fetch_add (&sst->store->file_number, 1));
     char *path = small_file_path (sst->store->ingest_dir, name);
     if (path == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     sst->paths[sst->count++] = path;
     sst->bytes = 0;
     sst->writer = rocksdb_sstfilewriter_create (sst->env, sst->store->state.options);

@@ -51,7 +51,7 @@ static enum status make_dirs (struct store *store, struct store_error *error)
     store->ingest_dir = small_file_path (dir, "ingest");
     store->files_dir = small_file_path (dir, "files");
     if (store->log_dir == NULL || store->state_dir == NULL || store->ingest_dir == NULL || store->files_dir == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     if (!make_sub_dir (store->ingest_dir) || !make_sub_dir (store->files_dir))
         return store_fail (error, STATUS_INTERNAL, "cannot make folders in %s: %s", dir, strerror (errno));
     enum status status = small_file_sync_dir (dir);
@@ -116,7 +116,7 @@ enum status store_open (
     error = error != NULL ? error : &unasked;
     error->text[0] = '\0';
     if (store == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     store->options = *options;
     if (store->options.turn_bytes_max == 0)
         store->options.turn_bytes_max = 64 * 1024 * 1024;
@@ -216,7 +216,7 @@ enum status store_file_put (struct store *store, const char *name, struct bytes 
         return STATUS_INVALID_ARGUMENT;
     uint8_t *sealed = malloc (content.len + 8);
     if (sealed == NULL)
-        return STATUS_INTERNAL;
+        return STATUS_RESOURCE_EXHAUSTED;
     bytes_put_u64 (sealed, checksum64 (checksum64 (0, bytes_text (name)), content));
     if (content.len > 0)
         memcpy (sealed + 8, content.data, content.len);

@@ -22,7 +22,7 @@ enum status store_import_begin (struct store *store, uint32_t shard, uint64_t re
     maitre_assert (store->recovered);
     struct store_import *import = calloc (1, sizeof *import);
     if (import == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     import->store = store;
     import->shard = shard;
     import->replica = replica;

@@ -112,7 +112,7 @@ static enum status read_mark (struct reader *reader, struct bytes key, struct by
     struct registry_record *record =
         registry_make (&reader->store->registry, bytes_get_u32 (key.data + 1), bytes_get_u64 (key.data + 5));
     if (record == NULL)
-        return store_fail (reader->error, STATUS_INTERNAL, "out of memory");
+        return store_fail (reader->error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     reader->any_mark = true;
     if (key.data[0] == 'x' && fields.len == 0) {
         record->removed = true;
@@ -127,7 +127,7 @@ static enum status read_mark (struct reader *reader, struct bytes key, struct by
         record->config_len = fields.len - 16;
         record->config = record->config_len > 0 ? malloc (record->config_len) : NULL;
         if (record->config_len > 0 && record->config == NULL)
-            return store_fail (reader->error, STATUS_INTERNAL, "out of memory");
+            return store_fail (reader->error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
         if (record->config_len > 0)
             memcpy (record->config, fields.data + 16, record->config_len);
     } else {
@@ -192,7 +192,7 @@ static enum status index_group (struct reader *reader, const struct pack_group *
         .count = group->count,
         .group = reader->group};
     if (record == NULL)
-        return store_fail (reader->error, STATUS_INTERNAL, "out of memory");
+        return store_fail (reader->error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     for (uint32_t i = 0; i < group->count; i++) {
         struct store_entry entry;
         bool framed;

@@ -115,7 +115,7 @@ static enum status choose_targets (struct store_mend *mend)
                 (struct target){.shard = record->shard, .replica = record->replica, .generation = record->generation};
     }
     pthread_mutex_unlock (&store->lock);
-    return mend->targets == NULL ? STATUS_INTERNAL : STATUS_OK;
+    return mend->targets == NULL ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
 }
 
 enum status store_mend_copy (struct store *store, struct store_mend **out, struct store_error *error)
@@ -123,11 +123,11 @@ enum status store_mend_copy (struct store *store, struct store_mend **out, struc
     maitre_assert (store->recovered);
     struct store_mend *mend = calloc (1, sizeof *mend);
     if (mend == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     mend->store = store;
     enum status status = sst_open (&mend->sst, store, error);
     if (status == STATUS_OK && choose_targets (mend) != STATUS_OK)
-        status = store_fail (error, STATUS_INTERNAL, "out of memory");
+        status = store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     if (status == STATUS_OK && failpoint (FAILPOINT_MEND_COPY))
         status = store_fail (error, STATUS_INTERNAL, "the new state cannot be written");
     for (size_t i = 0; i < mend->count && status == STATUS_OK; i++)

@@ -43,7 +43,7 @@ enum status store_snapshot_open (
 {
     struct store_snapshot *snapshot = calloc (1, sizeof *snapshot);
     if (snapshot == NULL)
-        return STATUS_INTERNAL;
+        return STATUS_RESOURCE_EXHAUSTED;
     pthread_mutex_lock (&store->lock);
     struct registry_record *record = registry_find (&store->registry, shard, replica);
     uint32_t generation = record == NULL ? 0 : record->generation;
@@ -119,12 +119,12 @@ enum status store_snapshot_next (struct store_snapshot *snapshot, struct bytes *
     snapshot->len = 0;
     snapshot->chunk.count = 0;
     if (!make_room (snapshot, STORE_CHUNK_HEADER_BYTES))
-        return STATUS_INTERNAL;
+        return STATUS_RESOURCE_EXHAUSTED;
     snapshot->len = STORE_CHUNK_HEADER_BYTES;
     while (rocksdb_iter_valid (snapshot->iterator) && add_row (snapshot, &out_of_memory))
         rocksdb_iter_next (snapshot->iterator);
     if (out_of_memory)
-        return STATUS_INTERNAL;
+        return STATUS_RESOURCE_EXHAUSTED;
     char *failed = NULL;
     struct store_error error;
     rocksdb_iter_get_error (snapshot->iterator, &failed);

@@ -61,7 +61,7 @@ enum status store_state_write (
         return STATUS_OK;
     struct store_batch **ordered = malloc (n * sizeof *ordered);
     if (ordered == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     memcpy (ordered, batches, n * sizeof *ordered);
     qsort (ordered, n, sizeof *ordered, batch_order);
     struct sst sst;

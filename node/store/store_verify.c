@@ -175,8 +175,9 @@ static enum status view_salvaged (struct verify *verify, struct store_error *err
         store->log_dir = strdup (verify->temporary);
         store->salvaged = salvaged.end_lost ? STORE_SALVAGED_END : STORE_SALVAGED_MIDDLE;
     }
-    return status == STATUS_OK && store->log_dir == NULL ? store_fail (error, STATUS_INTERNAL, "out of memory")
-                                                         : status;
+    return status == STATUS_OK && store->log_dir == NULL
+               ? store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory")
+               : status;
 }
 
 /* False: it cannot be read any further. */
@@ -422,7 +423,7 @@ enum status store_verify (const char *dir, const struct store_verify_visitor *vi
         return store_fail (error, STATUS_NOT_FOUND, "%s is no data folder of a node", dir);
     struct store *store = calloc (1, sizeof *store);
     if (store == NULL)
-        return store_fail (error, STATUS_INTERNAL, "out of memory");
+        return store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     struct verify verify = {.visitor = visitor, .totals = totals, .store = store};
     pthread_mutex_init (&store->lock, NULL);
     pthread_mutex_init (&store->sweeping, NULL);
@@ -432,7 +433,7 @@ enum status store_verify (const char *dir, const struct store_verify_visitor *vi
     store->state_dir = small_file_path (dir, "state");
     store->files_dir = small_file_path (dir, "files");
     if (store->log_dir == NULL || store->state_dir == NULL || store->files_dir == NULL)
-        status = store_fail (error, STATUS_INTERNAL, "out of memory");
+        status = store_fail (error, STATUS_RESOURCE_EXHAUSTED, "out of memory");
     totals->identity = store->folder.identity;
     if (status == STATUS_DATA_LOSS) {
         found (&verify, STORE_VERIFY_OPERATOR, strstr (error->text, "FORMAT") != NULL ? "FORMAT" : "IDENTITY",

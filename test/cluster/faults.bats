@@ -54,8 +54,8 @@ book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1
   healthy
 }
 
-@test "the first writes and syncs of a node's life that fail, a sample: nothing acknowledged is lost" {
-  for kind in "sync eio 11" "write enospc 13"; do
+@test "writes, syncs and allocations of a node's life that fail, a sample: nothing acknowledged is lost" {
+  for kind in "sync eio 11" "write enospc 13" "alloc enomem 150"; do
     # shellcheck disable=SC2086
     set -- $kind
     run "$ROOT/test/chaos/fault_sweep" --operation "$1" --action "$2" --step "$3" --count 3 --bookings 4 --bin "$BIN"

@@ -91,7 +91,7 @@ static int load_and_run (const char *path, bool check_only)
     struct engine_config_error error;
     if (engine_config_load (path, &config, &error) != STATUS_OK) {
         fprintf (stderr, "maitred: %s\n", error.text);
-        return error.key ? ENGINE_EXIT_KEY : ENGINE_EXIT_CONFIG;
+        return error.memory ? ENGINE_EXIT_RESOURCES : error.key ? ENGINE_EXIT_KEY : ENGINE_EXIT_CONFIG;
     }
     event_log_setup (config.log_level, config.node);
     if (check_only) {

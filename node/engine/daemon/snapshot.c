@@ -174,7 +174,7 @@ static int restore (const struct order *order)
     struct engine_error error;
     if (engine_config_load (order->config, &config, &why) != STATUS_OK) {
         fprintf (stderr, "maitred snapshot: %s\n", why.text);
-        return why.key ? ENGINE_EXIT_KEY : ENGINE_EXIT_CONFIG;
+        return why.memory ? ENGINE_EXIT_RESOURCES : why.key ? ENGINE_EXIT_KEY : ENGINE_EXIT_CONFIG;
     }
     event_log_setup (config.log_level, config.node);
     bool fine = engine_restore (&config, order->dir, &restored, &error);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "node/store/small_file.h"
 #include "test/support/store_fixture.h"
 
 static void write_text (const char *dir, const char *name, const char *text)
@@ -278,6 +279,23 @@ static void test_store__a_half_made_folder_is_made_again (void **state)
     fixture_remove (dir);
 }
 
+/* Whoever takes a file for absent makes a new one, or opens what lies beside it. */
+static void test_store__what_cannot_be_looked_at_is_not_taken_for_absent (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], loop[FIXTURE_PATH_MAX + 8];
+    fixture_dir (dir);
+    assert_int_equal (mkdir (dir, 0700), 0);
+    snprintf (loop, sizeof loop, "%s/loop", dir);
+    assert_int_equal (symlink ("loop", loop), 0);
+    assert_true (small_file_exists (dir, "loop"));
+    assert_false (small_file_exists (dir, "state-old"));
+    assert_false (small_file_exists (dir, "nowhere/state-old"));
+    assert_true (small_file_exists (loop, "state-old")); /* ELOOP: nobody knows */
+    assert_int_equal (unlink (loop), 0);
+    fixture_remove (dir);
+}
+
 int main (int argc, char **argv)
 {
     if (argc == 3 && strcmp (argv[1], "make") == 0) {
@@ -285,6 +303,7 @@ int main (int argc, char **argv)
         return fixture_die ();
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (test_store__what_cannot_be_looked_at_is_not_taken_for_absent),
         cmocka_unit_test (test_store__makes_a_folder_and_keeps_its_identity),
         cmocka_unit_test (test_store__one_process_a_folder),
         cmocka_unit_test (test_store__refuses_another_cluster_and_another_node),
