@@ -66,7 +66,6 @@ static bool run_visit (void *argument, struct bytes key, struct bytes value)
     for (uint64_t bucket = run->next; !run->found && bucket < base + COUNTER_PAGE_BUCKETS && bucket <= run->to;
          bucket++) {
         unsigned i = (unsigned) (bucket - base);
-        maitre_assert (i < COUNTER_PAGE_BUCKETS);
         uint64_t used = counter_view_used (&view, i);
         if (run->own_count > 0) {
             uint64_t own = own_units (run, bucket);
@@ -80,6 +79,7 @@ static bool run_visit (void *argument, struct bytes key, struct bytes value)
     }
     maitre_assert (run->start <= run->next);
     maitre_assert (run->next <= run->to + 1);
+    maitre_assert (run->next <= base + COUNTER_PAGE_BUCKETS || run->found);
     return !run->found && run->next <= run->to;
 }
 

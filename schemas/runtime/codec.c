@@ -8,7 +8,6 @@ const struct codec_field *codec_field_by_key (const struct codec_type *type, uin
     size_t low = 0, high = type->field_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        maitre_assert (middle < type->field_count);
         if (type->fields[middle].key == key)
             return &type->fields[middle];
         if (type->fields[middle].key < key)
@@ -22,6 +21,7 @@ const struct codec_field *codec_field_by_key (const struct codec_type *type, uin
 const struct codec_field *codec_field_by_name (const struct codec_type *type, struct bytes name)
 {
     maitre_assert (type->field_count <= CODEC_FIELDS_MAX);
+    maitre_assert (name.len == 0 || name.data != NULL);
     for (size_t i = 0; i < type->field_count; i++) {
         if (bytes_equal (bytes_text (type->fields[i].name), name))
             return &type->fields[i];
@@ -49,6 +49,7 @@ const char *codec_enum_name (const struct codec_enum *enumeration, uint64_t valu
 enum status codec_enum_value (const struct codec_enum *enumeration, struct bytes name, uint64_t *value)
 {
     maitre_assert (enumeration->count >= 1);
+    maitre_assert (name.len == 0 || name.data != NULL);
     for (size_t i = 0; i < enumeration->count; i++) {
         if (bytes_equal (bytes_text (enumeration->values[i].name), name)) {
             *value = enumeration->values[i].value;
@@ -60,6 +61,7 @@ enum status codec_enum_value (const struct codec_enum *enumeration, struct bytes
 
 const struct codec_type *codec_type_find (const struct codec_type *const *types, size_t count, struct bytes name)
 {
+    maitre_assert (count == 0 || types != NULL);
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

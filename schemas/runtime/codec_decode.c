@@ -27,6 +27,7 @@ __attribute__ ((cold, noinline)) static enum status fail (
 {
     maitre_assert (status != STATUS_OK);
     maitre_assert (message[0] != '\0');
+    maitre_assert (decoder->path.count <= CODEC_DEPTH_MAX);
     if (decoder->error != NULL) {
         decoder->error->message = message;
         codec_path_write (&decoder->path, decoder->error->path);
@@ -41,7 +42,6 @@ static enum status refuse (const struct decoder *decoder, const char *message)
 
 static inline enum status next_item (struct decoder *decoder, struct codec_item *item)
 {
-    maitre_assert (decoder->at <= decoder->end);
     const char *problem = codec_item_read (&decoder->at, decoder->end, item);
     if (problem != NULL)
         return refuse (decoder, problem);
@@ -153,11 +153,9 @@ static enum status decode_array (struct decoder *decoder, const struct codec_fie
 
 static void path_push (struct decoder *decoder, const struct codec_field *field)
 {
-    maitre_assert (decoder->path.count < CODEC_DEPTH_MAX);
     decoder->path.steps[decoder->path.count].field = field;
     decoder->path.steps[decoder->path.count].indexed = false;
-    decoder->path.count++;
-    maitre_assert (decoder->path.count <= CODEC_DEPTH_MAX);
+    decoder->path.count++; /* decode_map has seen that the type is not too deep */
 }
 
 static enum status decode_unknown (struct decoder *decoder, struct seen *seen, uint64_t key)
@@ -182,7 +180,6 @@ static inline size_t find_field (const struct codec_type *type, const struct see
     if (seen->next < type->field_count && type->fields[seen->next].key == key)
         return seen->next;
     const struct codec_field *field = codec_field_by_key (type, key);
-    maitre_assert (field == NULL || field->key == key);
     return field == NULL ? type->field_count : (size_t) (field - type->fields);
 }
 
@@ -200,7 +197,6 @@ static enum status decode_member (
         return decode_unknown (decoder, seen, item.value);
     const struct codec_field *field = &type->fields[index];
     uint64_t bit = UINT64_C (1) << index;
-    maitre_assert (index < type->field_count);
     path_push (decoder, field);
     if ((seen->fields & bit) != 0)
         return refuse (decoder, "is there twice");
@@ -226,6 +222,7 @@ static enum status check_required (struct decoder *decoder, const struct codec_t
     for (size_t i = 0; i < type->field_count; i++) {
         if ((missing & UINT64_C (1) << i) == 0)
             continue;
+        maitre_assert (!type->fields[i].optional);
         if (decoder->mode == CODEC_REDACTED && type->fields[i].secret)
             continue;
         path_push (decoder, &type->fields[i]);
@@ -257,6 +254,7 @@ static enum status decode_map (struct decoder *decoder, const struct codec_type 
             return status;
     }
     maitre_assert (seen.next <= type->field_count);
+    maitre_assert (decoder->at <= decoder->end);
     return check_required (decoder, type, &seen);
 }
 
@@ -264,6 +262,8 @@ enum status codec_decode (const struct codec_type *type, struct bytes in, enum c
     void *value, struct codec_error *error)
 {
     maitre_assert (type->depth >= 1 && type->depth <= CODEC_DEPTH_MAX);
+    maitre_assert (type->field_count == 0 || type->fields != NULL);
+    maitre_assert (in.len == 0 || in.data != NULL);
     struct decoder decoder;
     decoder.mode = mode;
     decoder.arena = arena;
@@ -277,7 +277,7 @@ enum status codec_decode (const struct codec_type *type, struct bytes in, enum c
     enum status status = decode_map (&decoder, type, value);
     if (status == STATUS_OK && decoder.at != decoder.end)
         return refuse (&decoder, "has bytes behind its end");
-    maitre_assert (decoder.at <= decoder.end);
+    maitre_assert (status != STATUS_OK || decoder.at > in.data);
     maitre_assert (status != STATUS_OK || decoder.path.count == 0);
     return status;
 }

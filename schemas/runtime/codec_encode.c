@@ -11,11 +11,15 @@ struct encoder {
     struct codec_path path;
 };
 
+_Static_assert(CODEC_FIELDS_MAX <= 64, "a bit for each field of a map");
+_Static_assert(sizeof (uint64_t) >= sizeof (size_t), "lengths are encoded as numbers");
+
 static enum status encode_map (struct encoder *encoder, const struct codec_type *type, const uint8_t *value);
 
 __attribute__ ((cold, noinline)) static enum status refuse (const struct encoder *encoder, const char *message)
 {
     maitre_assert (message[0] != '\0');
+    maitre_assert (encoder->path.count <= CODEC_DEPTH_MAX);
     if (encoder->error != NULL) {
         encoder->error->message = message;
         codec_path_write (&encoder->path, encoder->error->path);
@@ -23,17 +27,16 @@ __attribute__ ((cold, noinline)) static enum status refuse (const struct encoder
     return STATUS_INVALID_ARGUMENT;
 }
 
-/* libcbor answers 0 when the buffer is too small. */
+/* libcbor answers 0 when the buffer is too small, and never more than it was given: encode_map looks after that once for
+ * all its fields. */
 static inline enum status wrote (struct encoder *encoder, size_t len)
 {
-    maitre_assert (len <= (size_t) (encoder->end - encoder->at));
     encoder->at += len;
     return len == 0 ? STATUS_RESOURCE_EXHAUSTED : STATUS_OK;
 }
 
 static inline size_t room (const struct encoder *encoder)
 {
-    maitre_assert (encoder->at <= encoder->end);
     return (size_t) (encoder->end - encoder->at);
 }
 
@@ -49,7 +52,6 @@ static enum status encode_run (struct encoder *encoder, bool text, struct bytes 
     if (run.len > 0)
         memcpy (encoder->at, run.data, run.len);
     encoder->at += run.len;
-    maitre_assert (encoder->at <= encoder->end);
     return STATUS_OK;
 }
 
@@ -62,7 +64,7 @@ static enum status encode_string (struct encoder *encoder, const struct codec_fi
     return encode_run (encoder, field->kind == CODEC_TEXT, *run);
 }
 
-static enum status encode_uint (struct encoder *encoder, uint64_t value)
+static inline enum status encode_uint (struct encoder *encoder, uint64_t value)
 {
     return wrote (encoder, cbor_encode_uint (value, encoder->at, room (encoder)));
 }
@@ -128,13 +130,11 @@ static enum status encode_array (struct encoder *encoder, const struct codec_fie
 /* The value of a field that is present, without its key. */
 static enum status encode_field (struct encoder *encoder, const struct codec_field *field, const uint8_t *value)
 {
-    maitre_assert (encoder->path.count < CODEC_DEPTH_MAX);
     encoder->path.steps[encoder->path.count].field = field;
     encoder->path.steps[encoder->path.count].indexed = false;
     encoder->path.count++;
     enum status status =
         field->array ? encode_array (encoder, field, value) : encode_value (encoder, field, value + field->offset);
-    maitre_assert (encoder->path.count >= 1);
     encoder->path.count--;
     return status;
 }
@@ -159,7 +159,6 @@ static enum status encode_map (struct encoder *encoder, const struct codec_type 
         }
     }
     enum status status = wrote (encoder, cbor_encode_map_start (count, encoder->at, room (encoder)));
-    maitre_assert (count <= type->field_count);
     for (size_t i = 0; i < type->field_count && status == STATUS_OK; i++) {
         if ((written & UINT64_C (1) << i) == 0)
             continue;
@@ -167,6 +166,7 @@ static enum status encode_map (struct encoder *encoder, const struct codec_type 
         if (status == STATUS_OK)
             status = encode_field (encoder, &type->fields[i], value);
     }
+    maitre_assert (encoder->at <= encoder->end);
     return status;
 }
 
@@ -174,6 +174,7 @@ static enum status encode (const struct codec_type *type, const void *value, boo
     uint8_t *buffer, size_t size, struct codec_error *error)
 {
     maitre_assert (type->depth >= 1 && type->depth <= CODEC_DEPTH_MAX);
+    maitre_assert (buffer != NULL || size == 0);
     struct encoder encoder;
     encoder.at = buffer;
     encoder.end = buffer + size;
@@ -182,9 +183,10 @@ static enum status encode (const struct codec_type *type, const void *value, boo
     encoder.path.count = 0;
     enum status status = encode_map (&encoder, type, value);
     maitre_assert (encoder.path.count == 0 || status != STATUS_OK);
-    maitre_assert (encoder.at <= encoder.end);
     if (status == STATUS_OK) {
         *out = bytes_of (buffer, (size_t) (encoder.at - buffer));
+        maitre_assert (out->len >= 1); /* a map without fields is a byte */
+        maitre_assert (out->len <= size);
         maitre_assert (out->len <= type->encoded_max);
     }
     return status;
@@ -195,10 +197,8 @@ enum status codec_encode_explained (const struct codec_type *type, const void *v
 {
     struct bytes encoded;
     enum status status = encode (type, value, false, &encoded, out, out_size, error);
-    if (status == STATUS_OK) {
-        maitre_assert (encoded.len <= out_size);
+    if (status == STATUS_OK)
         *out_len = encoded.len;
-    }
     return status;
 }
 
@@ -213,16 +213,15 @@ enum status codec_encode_redacted (
 {
     struct bytes encoded;
     enum status status = encode (type, value, true, &encoded, out, out_size, NULL);
-    if (status == STATUS_OK) {
-        maitre_assert (encoded.len <= out_size);
+    if (status == STATUS_OK)
         *out_len = encoded.len;
-    }
     return status;
 }
 
 enum status codec_fingerprint (const struct codec_type *type, const void *value, uint8_t *scratch, size_t scratch_size,
     struct codec_print *prints, size_t prints_max, size_t *prints_count)
 {
+    maitre_assert (type->field_count <= CODEC_FIELDS_MAX);
     size_t count = 0;
     for (size_t i = 0; i < type->field_count; i++) {
         const struct codec_field *field = &type->fields[i];
@@ -236,12 +235,11 @@ enum status codec_fingerprint (const struct codec_type *type, const void *value,
             return status;
         struct bytes encoded = bytes_of (scratch, (size_t) (encoder.at - scratch));
         /* Records keep these for ever: neither the hash nor its seed may change. */
-        maitre_assert (encoded.len <= scratch_size);
-        maitre_assert (count == 0 || prints[count - 1].key < field->key);
         prints[count++] = (struct codec_print){.key = field->key, .hash = checksum64 (field->key, encoded)};
     }
     *prints_count = count;
     maitre_assert (count <= type->field_count);
     maitre_assert (count <= prints_max);
+    maitre_assert (count < 2 || prints[0].key < prints[count - 1].key);
     return STATUS_OK;
 }

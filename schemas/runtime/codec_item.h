@@ -21,6 +21,8 @@ enum codec_item_kind {
     CODEC_ITEM_INDEFINITE, /* the start of anything of indefinite length, or its end */
 };
 
+_Static_assert(CODEC_SKIP_DEPTH_MAX >= CODEC_DEPTH_MAX, "what a newer version adds may be as deep as what is known");
+
 struct codec_item {
     enum codec_item_kind kind;
     uint64_t value;
