@@ -234,15 +234,21 @@ bool engine_metrics_open (struct engine *engine, struct engine_error *error)
     pthread_mutex_init (&metrics->lock, NULL);
     engine->metrics = metrics;
     engine_metrics_publish (engine);
+    /* Not by select, MHD's own choice: a database of many files has all the descriptors that select knows. */
     errno = 0;
-    metrics->daemon = MHD_start_daemon (MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG,
-        engine->config.metrics_port, NULL, NULL, answer, metrics, MHD_OPTION_SOCK_ADDR, &address,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_END);
+    metrics->daemon = MHD_start_daemon (MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, engine->config.metrics_port,
+        NULL, NULL, answer, metrics, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned) CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_END);
     if (metrics->daemon != NULL)
         return true;
-    if (errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EAGAIN)
-        return engine_fail (error, ENGINE_EXIT_RESOURCES, "metrics/endpoint: %s: give the node more, raise ulimit -n",
-            strerror (errno));
+    if (errno == EADDRNOTAVAIL)
+        return engine_fail (error, ENGINE_EXIT_CONFIG,
+            "metrics/endpoint: cannot listen on %s: give an IPv4 address of this machine",
+            engine->config.metrics_address);
+    if (errno != EADDRINUSE)
+        return engine_fail (error, ENGINE_EXIT_RESOURCES,
+            "metrics/endpoint: port %u cannot be served (%s): give the node more memory, raise ulimit -n",
+            engine->config.metrics_port, errno != 0 ? strerror (errno) : "libmicrohttpd does not say why");
     error->exit = ENGINE_EXIT_PORT;
     snprintf (error->text, sizeof error->text,
         "metrics/endpoint: port %u is in use by another process: stop it, or give this node another port",

@@ -242,8 +242,10 @@ static void end_turn (struct engine *engine, struct replica *replica)
         engine_quarantine (engine, replica, effects.fatal_reason);
         return;
     }
-    if (effects.fatal)
-        engine_halt (engine, "shard %u: %s", replica->shard, effects.fatal_reason);
+    if (effects.fatal) /* a table that failed and is not damaged found no memory */
+        engine_halt (engine, "shard %u: %s", replica->shard,
+            table_failed (replica->table) ? "there is no memory for its state: give the node more"
+                                          : effects.fatal_reason);
     if (replica->unreadable)
         engine_quarantine (engine, replica, "a snapshot of its state cannot be read");
     note_suspect (engine, replica, &effects); /* before anybody hears of it: who forgets it again could vote (R12) */

@@ -1,10 +1,11 @@
 /* Makes allocations of a whole node fail: by LD_PRELOAD.
  *
- *   MAITRED_ALLOC        PART [after=N] [count=N] [linked=HEX-HEX]
+ *   MAITRED_ALLOC        PART [after=N] [count=N] [linked=HEX-HEX] [usr2]
  *   PART                 who asks: own (the program), linked (the library in it that linked= gives the addresses of, as nm
  *                        shows them; of `own` those are left out then), part of a library's file name (libstdc++: operator
  *                        new, so most of RocksDB; libzmq; libc), or * for anybody
  *   after=N, count=N     the first N matching allocations are well (0); then N fail (1)
+ *   usr2                 counting begins when SIGUSR2 comes: the process is past its start
  *
  * Who asks is told by the address to which malloc, calloc, realloc, reallocarray, aligned_alloc, memalign or posix_memalign
  * returns. The first failure says so on stderr: "preload_alloc: fired: RULE: from FILE+OFFSET, N bytes" (addr2line -e FILE
@@ -16,6 +17,7 @@
 #endif
 #include <errno.h>
 #include <link.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,6 +75,12 @@ __attribute__ ((noreturn)) static void refuse (const char *rule, const char *why
     _exit (99);
 }
 
+static void arm (int number)
+{
+    (void) number;
+    atomic_store (&active, true);
+}
+
 __attribute__ ((constructor)) static void begin (void)
 {
     const char *rule = getenv ("MAITRED_ALLOC");
@@ -86,15 +94,20 @@ __attribute__ ((constructor)) static void begin (void)
     anybody = strcmp (part, "*") == 0;
     linked = strcmp (part, "linked") == 0;
     program = linked || strcmp (part, "own") == 0;
+    bool later = false;
     while ((word = strtok_r (NULL, " \t", &save)) != NULL) {
-        if (sscanf (word, "after=%lu", &after) != 1 && sscanf (word, "count=%lu", &count) != 1 &&
-            sscanf (word, "linked=%lx-%lx", &linked_from, &linked_to) != 2)
+        if (strcmp (word, "usr2") == 0)
+            later = true;
+        else if (sscanf (word, "after=%lu", &after) != 1 && sscanf (word, "count=%lu", &count) != 1 &&
+                 sscanf (word, "linked=%lx-%lx", &linked_from, &linked_to) != 2)
             refuse (rule, "not a rule");
     }
     dl_iterate_phdr (add_ranges, NULL);
     if (ranges_count == 0)
         refuse (rule, "no such library is loaded");
-    atomic_store (&active, true);
+    if (later && signal (SIGUSR2, arm) == SIG_ERR)
+        refuse (rule, "SIGUSR2 cannot be waited for");
+    atomic_store (&active, !later);
 }
 
 /* Whether this allocation fails; errno says how then. */

@@ -4,6 +4,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include "node/failpoint/failpoint.h"
 #include "test/support/engine_fixture.h"
 
@@ -476,6 +479,36 @@ static void test_engine__metrics_and_probes_over_http (void **state)
     fixture_close (&fixture);
 }
 
+/* A database has a descriptor for each of its files: thousands, where a node has been busy or its disk slow. */
+static void test_engine__serves_its_page_beside_thousands_of_files (void **state)
+{
+    (void) state;
+    static char page[64 * 1024];
+    static int files[1500];
+    const size_t count = sizeof files / sizeof *files;
+    struct rlimit limit;
+    assert_int_equal (getrlimit (RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < 2 * count)
+        skip ();
+    struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    assert_int_equal (setrlimit (RLIMIT_NOFILE, &raised), 0);
+    for (size_t i = 0; i < count; i++) {
+        files[i] = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+        assert_true (files[i] >= 0);
+    }
+    fixture_init (&fixture, 1, 1);
+    uint16_t port = fixture_free_port ();
+    strcpy (fixture.nodes[1].config.metrics_address, "127.0.0.1");
+    fixture.nodes[1].config.metrics_port = port;
+    fixture_start (&fixture, 1);
+    http_get (port, "/livez", page, sizeof page);
+    assert_non_null (strstr (page, " 200 "));
+    fixture_close (&fixture);
+    for (size_t i = 0; i < count; i++)
+        close (files[i]);
+    assert_int_equal (setrlimit (RLIMIT_NOFILE, &limit), 0);
+}
+
 int main (void)
 {
     event_log_setup (getenv ("VERBOSE") != NULL ? EVENT_LOG_INFO : EVENT_LOG_ERROR, 0);
@@ -494,6 +527,7 @@ int main (void)
         cmocka_unit_test (test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads),
         cmocka_unit_test (test_engine__more_calls_than_the_table_holds_are_told_to_slow_down),
         cmocka_unit_test (test_engine__metrics_and_probes_over_http),
+        cmocka_unit_test (test_engine__serves_its_page_beside_thousands_of_files),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
