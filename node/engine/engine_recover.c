@@ -339,6 +339,7 @@ static bool open_core (struct engine *engine, struct replica *replica, const str
             .session = session,
             .seed = ((uint64_t) engine->random_state[2] << 32 | engine->random_state[3]) + row->replica,
             .suspect = replica->suspect,
+            .emptied = replica->suspect && row->generation > 0 && row->compact_index == 0 && found->entries_count == 0,
             .log_bytes_max = 64 * 1024 * 1024},
         .stored = &stored,
         .state = replica->state,

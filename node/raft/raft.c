@@ -120,6 +120,7 @@ enum status raft_new (
     raft->now_ms = now_ms;
     raft->self = -1;
     raft->suspect = options->suspect;
+    raft->emptied = options->emptied;
     raft->suspect_target = UINT64_MAX;
     /* splitmix64: neighbouring seeds must not give neighbouring timeouts */
     uint64_t mixed = options->seed + (options->replica + 1) * UINT64_C (0x9e3779b97f4a7c15);

@@ -240,11 +240,13 @@ void raft_effects_close (struct raft_effects *effects);
 /* Zero in any field with a default takes it. */
 struct raft_options {
     uint32_t shard;
-    uint64_t replica;      /* own id, never 0 */
-    uint64_t session;      /* higher at each start of this replica, never 0: tells replies of an earlier life apart */
-    uint64_t seed;         /* for election jitter */
-    bool suspect;          /* see design.md "Suspect": no vote until a leader brought it past the commit index (R12) */
-    uint32_t heartbeat_ms; /* 50; heartbeats of all groups fall on the same multiples, so that they pack */
+    uint64_t replica; /* own id, never 0 */
+    uint64_t session; /* higher at each start of this replica, never 0: tells replies of an earlier life apart */
+    uint64_t seed;    /* for election jitter */
+    bool suspect;     /* see design.md "Suspect": no vote until a leader brought it past the commit index (R12) */
+    bool
+        emptied; /* a suspect that starts over with nothing: until it is filled it helps others to be elected, and never stands */
+    uint32_t heartbeat_ms;       /* 50; heartbeats of all groups fall on the same multiples, so that they pack */
     uint32_t election_min_ms;    /* 500: also the length of stickiness */
     uint32_t election_max_ms;    /* 900: a silent leader is replaced within 1 s (P6); also the check-quorum window */
     uint32_t quick_step_ms;      /* 15: quick fail-over waits this times rank */

@@ -218,7 +218,7 @@ void raft_append_suspicion (struct raft *raft, struct raft_effects *effects)
         (raft->matched_index < raft->commit || raft_log_term (&raft->log, raft->commit) != raft->term))
         return;
     maitre_assert (raft->vote != 0);
-    raft->suspect = false;
+    raft->suspect = raft->emptied = false;
     raft->suspect_target = UINT64_MAX;
     effects->suspect_cleared = true;
 }

@@ -84,7 +84,7 @@ static void check_leader (const struct raft *raft)
     maitre_assert (raft->noop_index <= last);
     if (raft->noop_index > raft->log.snapshot_index)
         maitre_assert (raft_log_term (&raft->log, raft->noop_index) == raft->term);
-    maitre_assert (!raft->suspect);
+    maitre_assert (!raft->suspect && !raft->emptied);
     for (uint32_t i = 0; i < raft->configuration.count; i++) { /* I5 */
         const struct raft_peer *peer = &raft->peers[i];
         maitre_assert ((int) i == raft->self || peer->match < peer->next);

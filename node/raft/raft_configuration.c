@@ -121,6 +121,9 @@ bool raft_configuration_at (const struct raft *raft, uint64_t index, struct raft
 /* Thesis 4.2.2: until the entry that votes us out has committed we may hold the only log that can win. */
 bool raft_may_campaign (const struct raft *raft)
 {
+    if (raft->emptied &&
+        !PLANTED (R12_EMPTIED_STANDS)) /* elected by others as empty, it would forget for all of them */
+        return false;
     if (raft_self_votes (raft))
         return true;
     if (raft->configuration_index <= raft->commit || raft->configuration_index <= raft->log.snapshot_index)

@@ -136,7 +136,7 @@ struct raft {
     uint64_t ack_index;
     bool ack_pending;
     uint64_t full_told_ms; /* until then the leader need not hear again that there is no room */
-    bool suspect;
+    bool suspect, emptied;
     uint64_t suspect_target; /* reach this to be cleared; UINT64_MAX: not known yet */
 
     /* leader */

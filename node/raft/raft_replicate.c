@@ -206,7 +206,8 @@ void raft_replicate_all (struct raft *raft, struct raft_effects *effects)
 static void resend_overdue (struct raft *raft, struct raft_peer *peer)
 {
     uint64_t wait_ms = (uint64_t) RESEND_HEARTBEATS * raft->options.heartbeat_ms;
-    if (!raft_peer_counts (peer) && peer->state == RAFT_PEER_REPLICATE && peer->next == peer->match + 1) {
+    bool waits = peer->suspect || peer->amnesia; /* also one that counts because all agreed on this leader (R12) */
+    if (waits && peer->state == RAFT_PEER_REPLICATE && peer->next == peer->match + 1) {
         peer->state = RAFT_PEER_PROBE; /* keep telling a suspect what it waits for */
         peer->probe_sent = false;
         return;

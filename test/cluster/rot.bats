@@ -135,3 +135,36 @@ flip_manifest() { local file; for file in "$CLUSTER"/data-2/log/MANIFEST-*; do f
   until_true 20 cluster start 1
   healthy
 }
+
+@test "two logs lost at once, then three damaged, then three lost: one that has the data leads; where none has it nobody serves" {
+  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
+  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
+  export CLUSTER PORT
+  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster up && cluster_use
+  free_of() { flock -n "$CLUSTER/data-$1/LOCK" true; }
+  all_down() { for n in 1 2 3; do cluster kill $n; done; for n in 1 2 3; do until_true 10 free_of $n; done; }
+  book first
+  all_down
+  rm -r "$CLUSTER/data-2/log" "$CLUSTER/data-3/log"
+  cluster up
+  healthy
+  until_true 30 is_zero 2 suspect_replicas
+  until_true 30 is_zero 3 suspect_replicas
+  read_back first
+  book second
+  all_down
+  for n in 1 2 3; do rm "$CLUSTER/data-$n/log/CURRENT"; done
+  cluster up
+  healthy
+  for n in 1 2 3; do until_true 30 is_zero $n suspect_replicas; done
+  read_back first
+  read_back second
+  all_down
+  rm -r "$CLUSTER"/data-?/log
+  for n in 1 2 3; do (cluster start $n >/dev/null 2>&1 3>&- &); done # none gets ready
+  for n in 1 2 3; do until_true 30 eval "grep -q 'log is damaged: the replica is emptied' '$CLUSTER/node-$n.log' && [ \"\$(metric $n suspect_replicas)\" = 5 ]"; done
+  # An empty leader would say that there is no such booking.
+  run maitre reserve list --timeout 3000
+  same 6 "$status" "a read of a shard of which nobody has anything ($output)"
+}

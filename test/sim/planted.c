@@ -77,6 +77,8 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (STORE_ENTRY_UNCHECKED, "store", UNIT ("test_store_rot"), "an entry's checksum is not compared"),
     ENTRY (STORE_DROPPED_TURN_UNSEEN, "store", UNIT ("test_store_rot"),
         "batches that were lost without a gap in the numbers are not missed"),
+    ENTRY (R12_EMPTIED_STANDS, "R12", UNIT ("test_raft_suspect"),
+        "replicas that all start over with nothing elect one of them: what they held is forgotten in silence"),
     ENTRY (STORE_REBUILT_TRUSTED, "store", UNIT ("test_store_rebuild"),
         "a log that was made anew from what is left of it is trusted as if it were whole"),
     ENTRY (STORE_GENERATION_STAYS, "store", UNIT ("test_store_log"),

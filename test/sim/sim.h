@@ -119,7 +119,7 @@ struct sim_stored {
     struct sim_entries log;
     struct sim_machine state;
     struct state_image image; /* services mode */
-    bool suspect;
+    bool suspect, emptied;
     bool damaged;                    /* lost synced data, and was not brought back yet */
     struct raft_configuration first; /* as it was made: what a replica that starts over begins with */
     struct sim_stored *next;         /* of the node */

@@ -65,6 +65,7 @@ static struct raft_options options_of (struct sim *sim, const struct sim_node *n
         .session = node->epoch,
         .seed = sim_random_next (&sim->random),
         .suspect = stored->suspect,
+        .emptied = stored->suspect && stored->emptied && stored->log.count == 0 && stored->snapshot_index == 0,
     };
     if (sim->families & SIM_SMALL) {
         options.append_bytes_max = SIM_COMMAND_BYTES - 1; /* one entry a message, be it followed by a no-op */

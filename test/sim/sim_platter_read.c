@@ -260,7 +260,7 @@ static void start_over (struct sim *sim, struct sim_stored *stored)
     stored->configuration = stored->first;
     stored->state = (struct sim_machine){0};
     state_image_close (&stored->image);
-    stored->suspect = true;
+    stored->suspect = stored->emptied = true;
 }
 
 static bool lost_something (const struct sim_stored *before, const struct sim_stored *after)

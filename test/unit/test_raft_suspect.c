@@ -93,6 +93,52 @@ static void test_raft_suspect__all_voters_elect_the_highest_log (void **state)
     ack.flags = RAFT_FLAG_SUSPECT;
     rig_receive (&rig, ack); /* of the life that took part in the election: it counts */
     assert_int_equal (rig_status (&rig).commit, 2);
+    /* They count, and hear soon that they do, also where nobody writes. */
+    const struct raft_message *told = NULL;
+    for (unsigned i = 0; i < 20 && (told == NULL || told->session == 0); i++) {
+        rig_reset (&rig);
+        rig_tick (&rig, 50);
+        for (uint64_t from = 2; from <= 3; from++) {
+            const struct raft_message *heartbeat = rig_now (&rig, RAFT_HEARTBEAT, from);
+            struct raft_message reply = rig_message (&rig, RAFT_HEARTBEAT_REPLY, from, term);
+            reply.flags = RAFT_FLAG_SUSPECT;
+            reply.round = heartbeat->round;
+            rig_receive (&rig, reply);
+        }
+        rig_turn (&rig);
+        told = rig_now (&rig, RAFT_APPEND, 2);
+        if (told != NULL) {
+            ack.index = told->index;
+            rig_receive (&rig, ack);
+        }
+    }
+    assert_non_null (told);
+    assert_int_equal (told->session, ack.session);
+    rig_close (&rig);
+}
+
+/* Started over with nothing: all voters together may be as empty, and would forget everything without a word. */
+static void test_raft_suspect__emptied_never_stands (void **state)
+{
+    (void) state;
+    struct rig rig;
+    struct raft_configuration voters = rig_voters (3);
+    struct raft_stored stored = {.term = 4, .configuration = &voters};
+    rig_open_stored (&rig, &(struct raft_options){.suspect = true, .emptied = true, .session = OWN_SESSION}, &stored);
+    for (unsigned i = 0; i < 5; i++) {
+        rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
+        rig_turn (&rig);
+        assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER);
+        rig_reset (&rig);
+    }
+    /* It helps whoever has something. */
+    rig_receive (&rig, vote_request (&rig, RAFT_PREVOTE, 2, 6));
+    assert_int_equal (rig_now (&rig, RAFT_PREVOTE_REPLY, 2)->flags, RAFT_FLAG_SUSPECT);
+    rig_close (&rig);
+    /* One that is suspect, and has something, stands. */
+    open_suspect (&rig, 4, (uint64_t[]){1}, 1);
+    rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
+    assert_int_equal (rig_status (&rig).role, RAFT_PRE_CANDIDATE);
     rig_close (&rig);
 }
 
@@ -367,6 +413,7 @@ int main (void)
         cmocka_unit_test (test_raft_suspect__its_tail_may_not_be_what_the_hint_meant),
         cmocka_unit_test (test_raft_suspect__two_of_three_are_not_enough_with_one),
         cmocka_unit_test (test_raft_suspect__all_voters_elect_the_highest_log),
+        cmocka_unit_test (test_raft_suspect__emptied_never_stands),
         cmocka_unit_test (test_raft_suspect__decide_only_terms_that_none_can_have_forgotten),
         cmocka_unit_test (test_raft_suspect__is_not_needed_by_a_majority),
         cmocka_unit_test (test_raft_suspect__is_cleared_past_the_commit_index),

@@ -355,6 +355,83 @@ static void test_store_rebuild__a_sorted_file_removed_cut_or_zeroed (void **stat
     fixture_remove (dir);
 }
 
+/* ---- what nobody needs any more */
+
+/* One entry that is replaced turn by turn: the turns of before are dropped. */
+static void replace_entries (struct store_turn *turn, uint64_t *term, unsigned turns)
+{
+    static const uint8_t payload[BULK_BYTES] = "payload-1-1";
+    struct store_entry entry = {.index = 1, .payload = bytes_of (payload, sizeof payload)};
+    for (unsigned i = 0; i < turns; i++) {
+        entry.term = ++*term;
+        assert_int_equal (store_turn_hard_state (turn, 1, 101, *term, 0), STATUS_OK);
+        assert_int_equal (store_turn_append (turn, 1, 101, 0, &entry, 1), STATUS_OK);
+        fixture_commit (turn);
+    }
+}
+
+/* A start reads none of it, the database's own compaction does: the process ends, and the next one leaves it behind. */
+static void test_store_rebuild__a_block_that_only_a_compaction_meets (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], path[FIXTURE_PATH_MAX * 2];
+    struct fixture_recovered recovered = {0};
+    struct store_log_usage usage;
+    struct store_error error = {.text = ""};
+    const char *why;
+    bool whole;
+    uint64_t term = 1;
+    fixture_dir (dir);
+    struct store *store = open_well (dir, &recovered);
+    struct store_turn *turn = store_turn_new (store);
+    fixture_found (turn, 1, 101);
+    replace_entries (turn, &term, 60);
+    assert_int_equal (store_log_renew (store, &error), STATUS_OK);
+    replace_entries (turn, &term, 200);
+    store_log_usage (store, &usage);
+    assert_true (usage.turn_first > 60);
+    store_turn_destroy (&turn);
+    store_close (&store);
+    fixture_newest (dir, "log", ".sst", path);
+    fixture_flip_bit (path, size_of (path) / 3, 5);
+    store = open_well (dir, &recovered);
+    assert_false (store_suspect (store, NULL)); /* it is not seen */
+    assert_false (store_log_rebuilt (store, &why, &whole));
+    turn = store_turn_new (store);
+    enum status status = STATUS_OK;
+    unsigned tries = 0;
+    for (; status == STATUS_OK; tries++) { /* four files are compacted, and with too many of them writes wait for it */
+        assert_true (tries < 100);
+        store_turn_reset (turn);
+        assert_int_equal (store_turn_hard_state (turn, 1, 101, ++term, 0), STATUS_OK);
+        status = store_turn_commit (turn, &error);
+        enum status renewed = status == STATUS_OK ? store_log_renew (store, &error) : status;
+        (void) renewed; /* the next commit tells */
+    }
+    assert_int_equal (status, STATUS_DATA_LOSS);
+    store_turn_destroy (&turn);
+    store_close (&store);
+    for (unsigned start = 0; start < 2; start++) {
+        store = open_well (dir, &recovered);
+        assert_int_equal (store_log_rebuilt (store, &why, &whole), start == 0);
+        assert_true (start > 0 || whole);
+        assert_false (store_log_holed (store, NULL)); /* nothing is lost, so alone it would do as well */
+        assert_null (replica_of (&recovered, 1)->lost);
+        assert_int_equal (entries_of (&recovered, 1), 1);
+        assert_true (replica_of (&recovered, 1)->term >= term - 1);
+        turn = store_turn_new (store);
+        for (tries = 0; tries < 40; tries++) { /* and its compactions meet nothing any more */
+            assert_int_equal (store_turn_hard_state (turn, 1, 101, ++term, 0), STATUS_OK);
+            fixture_commit (turn);
+            assert_int_equal (store_log_renew (store, &error), STATUS_OK);
+        }
+        store_turn_destroy (&turn);
+        store_close (&store);
+    }
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
 /* ---- crashes */
 
 /* The program again: begins a start and ends at the point. */
@@ -445,6 +522,7 @@ int main (int argc, char **argv)
         cmocka_unit_test (test_store_rebuild__a_log_that_is_gone_lets_all_start_over),
         cmocka_unit_test (test_store_rebuild__a_bit_of_a_sorted_file_costs_its_block_alone),
         cmocka_unit_test (test_store_rebuild__a_sorted_file_removed_cut_or_zeroed),
+        cmocka_unit_test (test_store_rebuild__a_block_that_only_a_compaction_meets),
         cmocka_unit_test (test_store_rebuild__a_crash_on_the_way_costs_nothing),
         cmocka_unit_test (test_store_rebuild__alone_it_refuses),
     };
