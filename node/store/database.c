@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOWHERE "/dev/null/nowhere" /* no folder can be there */
 #define MIB ((size_t) 1024 * 1024)
 
 /* EIO: of a read it is damage, of a write or sync the disk refuses. RocksDB's words name the call. */
@@ -43,8 +42,7 @@ static bool set_by_text (struct database *database, const char *text)
 }
 
 /* What both databases share. Recycled WAL files are never used: ignored in some modes, and in others they crash or hang
- * (design.md); statistics cost disk that nobody reads. No LOG either: one write of it that fails, and RocksDB ends the process
- * at an assertion with the next one (up to 7.8 at least); without a place for it, it does without. */
+ * (design.md); statistics and chatty logs cost disk that nobody reads. */
 static bool set_common (struct store *store, struct database *database, bool create)
 {
     database->options = rocksdb_options_create ();
@@ -53,7 +51,9 @@ static bool set_common (struct store *store, struct database *database, bool cre
     rocksdb_options_set_error_if_exists (options, create);
     rocksdb_options_set_paranoid_checks (options, 1);
     rocksdb_options_set_bytes_per_sync (options, 256 * 1024);
-    rocksdb_options_set_db_log_dir (options, NOWHERE);
+    rocksdb_options_set_info_log_level (options, 2);
+    rocksdb_options_set_max_log_file_size (options, MIB);
+    rocksdb_options_set_keep_log_file_num (options, 2);
     rocksdb_options_set_stats_dump_period_sec (options, 0);
     rocksdb_options_set_stats_persist_period_sec (options, 0);
     rocksdb_options_set_max_manifest_file_size (options, 8 * MIB);

@@ -296,28 +296,6 @@ static void test_store__what_cannot_be_looked_at_is_not_taken_for_absent (void *
     fixture_remove (dir);
 }
 
-/* A write of RocksDB's LOG that fails ends the process at one of its assertions: there is none (database.c). */
-static void test_store__has_no_log_of_the_database (void **state)
-{
-    (void) state;
-    char dir[FIXTURE_PATH_MAX];
-    fixture_dir (dir);
-    struct store_options options = fixture_options ();
-    for (int i = 0; i < 2; i++) {
-        struct store *store;
-        assert_int_equal (store_open (dir, &options, &store, NULL, NULL), STATUS_OK);
-        const char *const folders[] = {"log", "state"};
-        for (size_t j = 0; j < 2; j++) {
-            char *folder = fixture_join (dir, folders[j]);
-            assert_true (small_file_exists (folder, "CURRENT"));
-            assert_false (small_file_exists (folder, "LOG"));
-            free (folder);
-        }
-        store_close (&store);
-    }
-    fixture_remove (dir);
-}
-
 int main (int argc, char **argv)
 {
     if (argc == 3 && strcmp (argv[1], "make") == 0) {
@@ -325,7 +303,6 @@ int main (int argc, char **argv)
         return fixture_die ();
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test (test_store__has_no_log_of_the_database),
         cmocka_unit_test (test_store__what_cannot_be_looked_at_is_not_taken_for_absent),
         cmocka_unit_test (test_store__makes_a_folder_and_keeps_its_identity),
         cmocka_unit_test (test_store__one_process_a_folder),
