@@ -150,6 +150,10 @@ WARN_UNUSED enum status store_rebuild_settle (struct store *store, struct store_
 void store_rebuild_ask (struct store *store, const char *why);
 bool store_rebuild_asked (const struct store *store, struct store_error *why);
 
+/* Reads what had been dropped of the log and still stands in its files: a compaction that meets damage there stops the
+ * database for good. DATA_LOSS, INTERNAL. */
+WARN_UNUSED enum status store_log_check_dropped (struct store *store, struct store_error *error);
+
 /* As before anything of the log was read. */
 void store_log_forget (struct store *store);
 

@@ -551,7 +551,13 @@ enum status store_log_recover (struct store *store, const struct store_recovery 
 {
     maitre_assert (!store->recovered);
     struct reader reader = {.store = store, .error = error, .recovery = recovery};
-    enum status status = recover (&reader);
+    enum status status = STATUS_OK;
+    if (store->rebuilt == STORE_REBUILD_NOT && !store->folder.read_only)
+        status = store_log_check_dropped (store, error);
+    if (status == STATUS_DATA_LOSS)
+        status = store_rebuild (store, STORE_REBUILD_WHOLE, error);
+    if (status == STATUS_OK)
+        status = recover (&reader);
     while (status == STATUS_DATA_LOSS && !reader.handed_out && store->rebuilt != STORE_REBUILD_EMPTY &&
            !store->folder.read_only && store->options.state_from_others) {
         store_log_forget (store);

@@ -74,6 +74,33 @@ enum status store_rebuild_settle (struct store *store, struct store_error *error
                      strerror (errno));
 }
 
+enum status store_log_check_dropped (struct store *store, struct store_error *error)
+{
+    rocksdb_readoptions_t *options = rocksdb_readoptions_create ();
+    rocksdb_readoptions_set_verify_checksums (options, 1);
+    rocksdb_readoptions_set_fill_cache (options, 0);
+    rocksdb_readoptions_set_ignore_range_deletions (options, 1);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator (store->log.db, options);
+    uint64_t first = 0;
+    struct bytes fields;
+    size_t len;
+    char *failed = NULL, *mark = rocksdb_get (store->log.db, store->log.read, "m", 1, &len, &failed);
+    if (mark != NULL && pack_unseal (BYTES_LITERAL ("m"), bytes_of (mark, len), &fields) == STATUS_OK &&
+        fields.len == 8)
+        first = bytes_get_u64 (fields.data);
+    rocksdb_free (mark);
+    rocksdb_iter_seek (iterator, "t", 1);
+    for (bool dropped = failed == NULL; dropped && rocksdb_iter_valid (iterator); rocksdb_iter_next (iterator)) {
+        const uint8_t *key = (const uint8_t *) rocksdb_iter_key (iterator, &len);
+        dropped = len == PACK_TURN_KEY_BYTES && key[0] == 't' && bytes_get_u64 (key + 1) < first;
+    }
+    if (failed == NULL)
+        rocksdb_iter_get_error (iterator, &failed);
+    rocksdb_iter_destroy (iterator);
+    rocksdb_readoptions_destroy (options);
+    return failed == NULL ? STATUS_OK : database_fail (error, "turns that nothing needs any more are damaged", failed);
+}
+
 /* ---- the new database */
 
 static void write_out (struct rebuild *rebuild)

@@ -261,28 +261,6 @@ static enum status read_rebuilt (struct verify *verify, bool left, struct store_
     return status;
 }
 
-/* What nobody needs any more stops a compaction all the same. */
-static void read_dropped (struct verify *verify)
-{
-    struct store *store = verify->store;
-    struct store_error why;
-    char *failed = NULL;
-    rocksdb_readoptions_set_ignore_range_deletions (store->log.read, 1);
-    rocksdb_iterator_t *iterator = rocksdb_create_iterator (store->log.db, store->log.read);
-    for (rocksdb_iter_seek_to_first (iterator); rocksdb_iter_valid (iterator); rocksdb_iter_next (iterator))
-        continue;
-    rocksdb_iter_get_error (iterator, &failed);
-    rocksdb_iter_destroy (iterator);
-    rocksdb_readoptions_set_ignore_range_deletions (store->log.read, 0);
-    if (failed == NULL)
-        return;
-    database_fail (&why, "turns that nothing needs any more are damaged", failed);
-    found (verify, STORE_VERIFY_MENDED, "log/",
-        "start the node: when it meets this it halts once (exit 70), and its next start makes the log anew, with "
-        "nothing lost",
-        "%s", why.text);
-}
-
 /* Every checksum, the numbers of the turns without gaps, each replica's chain of entries, marks and terms. */
 static void check_log (struct verify *verify)
 {
@@ -308,8 +286,9 @@ static void check_log (struct verify *verify)
             status == STATUS_FAILED_PRECONDITION ? "run the newer version" : LOST_DISK, "%s", why.text);
         return;
     }
-    if (!rebuilt)
-        read_dropped (verify);
+    if (!rebuilt && store_log_check_dropped (store, &why) != STATUS_OK)
+        found (verify, STORE_VERIFY_MENDED, "log/", "start the node: it makes the log anew, and nothing is lost", "%s",
+            why.text);
     verify->totals->turns = store->turn_last + 1 - store->turn_first;
     verify->totals->log_bytes = store->log_bytes;
     progress (verify, "log", store->log_bytes, store->log_bytes);
