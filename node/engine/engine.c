@@ -108,7 +108,7 @@ static bool open_store (struct engine *engine, struct engine_error *error)
     struct store_options options = {
         .cluster = engine->config.nodes.cluster,
         .node = engine->config.node,
-        .state_from_others = engine->config.replication > 1,
+        .state_from_others = engine->config.replication > 1 && engine->config.nodes.node_count > 1,
         .background_nice = true,
     };
     struct store_error why;

@@ -13,9 +13,11 @@
  *   IDENTITY   cluster id, node uuid, storage id, node index; written last of all when a folder is made
  *   SUSPECT    there while nothing recovered here may vote (design.md "Suspect"); holds the reason
  *   SALVAGED   there while batches of a rotten log/ were taken out, and no turn has closed the hole yet (store_log.h)
+ *   REBUILD    there when a running node met damage in log/ that a start may not meet: the next one makes it anew
  *   MARK       number of the last synced turn, written without sync: tells a log that lost its end at a kill
  *   log/       RocksDB, WAL synced once a turn            state/     RocksDB without WAL, fed by whole SST files
  *   files/     small named files (store_file_put)         damaged-N/ what store_quarantine set aside
+ *   log-new/ log-old/ damaged-log/   while log/ is made anew, and the last one that was (store_rebuild.c)
  *
  * Invariants
  *   1. A folder is open in one process at most, and only under the cluster that it was made for.
@@ -53,8 +55,10 @@ struct store_options {
     size_t state_cache_bytes;        /* 0: 64 MiB of uncompressed blocks */
     uint64_t turn_bytes_max;         /* 0: 64 MiB: a turn refuses more */
     uint64_t compaction_bytes_per_s; /* 0: no limit */
-    bool state_from_others;          /* a state database that does not open is set aside: peers fill an empty one */
-    bool background_nice;            /* RocksDB's threads at low CPU priority (process-wide) */
+    bool
+        state_from_others; /* peers hold the same: a state database that does not open is set aside, and of a log that cannot be
+                               read what is left is gone on with */
+    bool background_nice; /* RocksDB's threads at low CPU priority (process-wide) */
 };
 
 struct store_identity {
@@ -67,8 +71,8 @@ struct store_identity {
 /* Opens `dir`, or makes it (the parent must exist). A torn tail of the log's WAL is cut here; the store is then
  * suspect. *created (may be NULL) tells a folder made by this call. On OK the caller owns *store, until store_close.
  * FAILED_PRECONDITION: in use by another process, another cluster or node, a newer format, a log without an identity.
- * DATA_LOSS: damage that cannot be a torn tail, or a database that does not open (but see state_from_others): nothing
- * was changed in the log.
+ * DATA_LOSS: a database that is not there or does not open, and peers do not hold the same (state_from_others): nothing was
+ * changed in the log.
  * INTERNAL: the file system refused. error->text names the cause in each case. Thread: any, before all others. */
 WARN_UNUSED enum status store_open (const char *dir, const struct store_options *options, struct store **store,
     bool *created, struct store_error *error);
