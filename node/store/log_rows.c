@@ -50,18 +50,24 @@ static struct log_rows_mark *make (struct log_rows *rows, struct bytes key)
     return &rows->marks[place];
 }
 
-/* Whether the new value of a mark counts more than the old one. What is of a newer format stops the start: it stays. */
-static bool counts_more (const struct log_rows_mark *old, struct bytes key, struct bytes value, uint64_t sequence)
+/* What is of a newer format stops the start: it stays. All begin with big-endian numbers: term, then vote; generation; turn. */
+bool log_rows_newer (struct bytes key, struct bytes value, struct bytes other)
 {
     struct bytes a, b;
     if (pack_unseal (key, value, &a) != STATUS_OK)
         return true;
-    if (pack_unseal (key, bytes_of (old->value, old->value_len), &b) != STATUS_OK)
+    if (pack_unseal (key, other, &b) != STATUS_OK)
         return false;
+    size_t len = key.data[0] == 'c' ? 8 : a.len;
+    if (a.len < len || b.len < len)
+        return a.len > b.len;
+    return bytes_compare (bytes_of (a.data, len), bytes_of (b.data, len)) > 0;
+}
+
+static bool counts_more (const struct log_rows_mark *old, struct bytes key, struct bytes value, uint64_t sequence)
+{
     bool grows = key.data[0] == 'h' || key.data[0] == 'g' || key.data[0] == 'm';
-    if (grows && a.len == b.len) /* big-endian numbers: term, then vote; generation; turn */
-        return bytes_compare (a, b) > 0;
-    return sequence >= old->sequence;
+    return grows ? log_rows_newer (key, value, bytes_of (old->value, old->value_len)) : sequence >= old->sequence;
 }
 
 static void keep_mark (struct log_rows *rows, struct bytes key, struct bytes value, uint64_t sequence)
@@ -162,6 +168,14 @@ static bool removed (const struct log_rows *rows, const struct log_rows_mark *ma
     memcpy (key, mark->key, sizeof key);
     key[0] = 'x';
     return find (rows, bytes_of (key, sizeof key)) != NULL;
+}
+
+void log_rows_each_mark (struct log_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct log_rows_mark *mark = &rows->marks[i];
+        rows->put (rows->argument, bytes_of (mark->key, mark->key_len), bytes_of (mark->value, mark->value_len));
+    }
 }
 
 void log_rows_finish (struct log_rows *rows)

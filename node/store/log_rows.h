@@ -43,6 +43,12 @@ bool log_rows_take (struct log_rows *rows, struct bytes key, struct bytes value,
 /* Takes the puts of a RocksDB WriteBatch, header included. */
 void log_rows_take_batch (struct log_rows *rows, struct bytes batch);
 
+/* Whether a mark's value counts more than another one's; for 'c' the higher cut. */
+bool log_rows_newer (struct bytes key, struct bytes value, struct bytes other);
+
+/* Puts all marks, as they are. */
+void log_rows_each_mark (struct log_rows *rows);
+
 /* Puts the marks that count. */
 void log_rows_finish (struct log_rows *rows);
 

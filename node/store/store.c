@@ -71,6 +71,26 @@ static enum status open_state (struct store *store, struct store_error *error)
     return status == STATUS_OK ? database_open_state (store, true, error) : status;
 }
 
+/* The log as its index lists it, which must be all that there is. */
+static enum status open_listed (struct store *store, struct store_error *error)
+{
+    struct store_error unasked;
+    enum status status = log_unlisted_keep (store, error);
+    if (status == STATUS_OK)
+        status = database_open_log (store, false, error);
+    if (status == STATUS_OK)
+        status = log_unlisted_check (store, error);
+    if (status == STATUS_DATA_LOSS) {
+        database_close (&store->log);
+        enum status restored = log_unlisted_restore (store, &unasked);
+        if (restored != STATUS_OK) {
+            *error = unasked;
+            return restored;
+        }
+    }
+    return status == STATUS_OK ? log_unlisted_forget (store, error) : status;
+}
+
 /* A log that is not there, or does not open, or of which a running node met a damaged block, is made anew. */
 static enum status open_log (struct store *store, bool create, struct store_error *error)
 {
@@ -78,7 +98,7 @@ static enum status open_log (struct store *store, bool create, struct store_erro
     bool asked = !create && store_rebuild_asked (store, error);
     enum status status = STATUS_DATA_LOSS;
     if (there && !asked)
-        status = database_open_log (store, create, error);
+        status = create ? database_open_log (store, true, error) : open_listed (store, error);
     else if (!there)
         store_fail (error, status, "%s lost its log database, or the index of it", store->folder.dir);
     if (status != STATUS_DATA_LOSS || create)

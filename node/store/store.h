@@ -18,6 +18,7 @@
  *   log/       RocksDB, WAL synced once a turn            state/     RocksDB without WAL, fed by whole SST files
  *   files/     small named files (store_file_put)         damaged-N/ what store_quarantine set aside
  *   log-new/ log-old/ damaged-log/   while log/ is made anew, and the last one that was (store_rebuild.c)
+ *   log-seen/  links to the sorted files of log/ while it is opened (log_unlisted.c)
  *
  * Invariants
  *   1. A folder is open in one process at most, and only under the cluster that it was made for.

@@ -150,6 +150,18 @@ WARN_UNUSED enum status store_rebuild_settle (struct store *store, struct store_
 void store_rebuild_ask (struct store *store, const char *why);
 bool store_rebuild_asked (const struct store *store, struct store_error *why);
 
+/* ---- log_unlisted.c: sorted files that the log's index has lost */
+
+/* Before the log is opened: all its sorted files are kept until they were looked at. INTERNAL. */
+WARN_UNUSED enum status log_unlisted_keep (struct store *store, struct store_error *error);
+
+/* The log is open. DATA_LOSS: one that it does not list holds what it does not know. INTERNAL. */
+WARN_UNUSED enum status log_unlisted_check (struct store *store, struct store_error *error);
+
+/* Those that were kept are in the log's folder again, for store_rebuild; or are kept no longer. INTERNAL. */
+WARN_UNUSED enum status log_unlisted_restore (struct store *store, struct store_error *error);
+WARN_UNUSED enum status log_unlisted_forget (struct store *store, struct store_error *error);
+
 /* Reads what had been dropped of the log and still stands in its files: a compaction that meets damage there stops the
  * database for good. DATA_LOSS, INTERNAL. */
 WARN_UNUSED enum status store_log_check_dropped (struct store *store, struct store_error *error);

@@ -65,7 +65,8 @@ enum status store_rebuild_settle (struct store *store, struct store_error *error
     const struct folder *folder = &store->folder;
     bool fine = true;
     if (small_file_exists (folder->dir, OLD) && small_file_exists (folder->dir, "log"))
-        fine = folder_remove_sub (folder, KEPT) && folder_rename_sub (folder, OLD, KEPT);
+        fine = log_unlisted_forget (store, error) == STATUS_OK && folder_remove_sub (folder, KEPT) &&
+               folder_rename_sub (folder, OLD, KEPT);
     else if (small_file_exists (folder->dir, OLD))
         fine = folder_rename_sub (folder, OLD, "log");
     return fine && folder_remove_sub (folder, NEW)

@@ -234,6 +234,8 @@ static enum status read_log (struct verify *verify, struct store_error *why)
     struct store *store = verify->store;
     struct store_recovery recovery = {.argument = verify, .replica = note_replica, .entry = note_entry};
     enum status status = database_open_log (store, false, why);
+    if (status == STATUS_OK && verify->rebuilt == NULL)
+        status = log_unlisted_check (store, why);
     return status == STATUS_OK ? store_log_recover (store, &recovery, why) : status;
 }
 

@@ -79,6 +79,8 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
         "batches that were lost without a gap in the numbers are not missed"),
     ENTRY (R12_EMPTIED_STANDS, "R12", UNIT ("test_raft_suspect"),
         "replicas that all start over with nothing elect one of them: what they held is forgotten in silence"),
+    ENTRY (STORE_UNLISTED_UNSEEN, "store", UNIT ("test_store_unlisted"),
+        "a log whose index lost its newest lines is taken as it was before them"),
     ENTRY (STORE_REBUILT_TRUSTED, "store", UNIT ("test_store_rebuild"),
         "a log that was made anew from what is left of it is trusted as if it were whole"),
     ENTRY (STORE_GENERATION_STAYS, "store", UNIT ("test_store_log"),

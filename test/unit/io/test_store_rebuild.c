@@ -5,50 +5,14 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "node/failpoint/failpoint.h"
-#include "test/support/store_fixture.h"
+#include "test/support/rebuild_fixture.h"
 
 #define SHARDS 3
 #define TURNS 60
-#define BULK_BYTES 6000 /* so that a sorted file has several blocks */
-
-static const struct store_replica *replica_of (const struct fixture_recovered *recovered, uint32_t shard)
-{
-    return fixture_replica (recovered, shard, 100 + shard);
-}
-
-static struct store_options options_of (bool others)
-{
-    struct store_options options = fixture_options ();
-    options.state_from_others = others;
-    return options;
-}
-
-static enum status open_it (
-    const char *dir, bool others, struct fixture_recovered *recovered, struct store **store, struct store_error *error)
-{
-    struct store_options options = options_of (others);
-    enum status status = store_open (dir, &options, store, NULL, error);
-    if (status == STATUS_OK)
-        status = fixture_recover (*store, recovered, error);
-    if (status != STATUS_OK && *store != NULL)
-        store_close (store);
-    return status;
-}
-
-static struct store *open_well (const char *dir, struct fixture_recovered *recovered)
-{
-    struct store *store = NULL;
-    struct store_error error = {.text = ""};
-    enum status status = open_it (dir, true, recovered, &store, &error);
-    if (status != STATUS_OK)
-        fail_msg ("status %d: %s", status, error.text);
-    return store;
-}
 
 static void append (struct store_turn *turn, uint32_t shard, uint64_t index)
 {
-    static uint8_t payload[BULK_BYTES];
+    static uint8_t payload[REBUILD_BULK_BYTES];
     if (shard != 2) {
         fixture_append (turn, shard, 100 + shard, index, 1, 1);
         return;
@@ -68,7 +32,7 @@ static void make (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX])
     struct fixture_recovered recovered = {0};
     fixture_dir (dir);
     for (unsigned life = 0; life < 2; life++) {
-        struct store *store = open_well (dir, &recovered);
+        struct store *store = rebuild_open_well (dir, &recovered);
         struct store_turn *turn = store_turn_new (store);
         for (unsigned t = life * TURNS / 2; t < (life + 1) * TURNS / 2; t++) {
             for (uint32_t shard = 1; shard <= SHARDS; shard++) {
@@ -82,7 +46,8 @@ static void make (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX])
         store_turn_destroy (&turn);
         store_close (&store);
     }
-    struct store *store = open_well (dir, &recovered); /* what was written last goes into a sorted file as well */
+    struct store *store =
+        rebuild_open_well (dir, &recovered); /* what was written last goes into a sorted file as well */
     struct store_turn *turn = store_turn_new (store);
     fixture_append (turn, 1, 101, 1 + TURNS, 1, 1);
     fixture_commit (turn);
@@ -92,46 +57,6 @@ static void make (char dir[FIXTURE_PATH_MAX], char image[FIXTURE_PATH_MAX])
     strcpy (strrchr (image, '/'), "/image");
     fixture_copy_tree (dir, image);
     fixture_recovered_close (&recovered);
-}
-
-static void path_of (const char *dir, const char *name, char path[FIXTURE_PATH_MAX * 2])
-{
-    snprintf (path, FIXTURE_PATH_MAX * 2, "%s/%s", dir, name);
-}
-
-/* The one file of log/ whose name begins or ends so. */
-static void find (const char *dir, const char *part, char path[FIXTURE_PATH_MAX * 2])
-{
-    char *log = fixture_join (dir, "log");
-    DIR *folder = opendir (log);
-    assert_non_null (folder);
-    struct dirent *item;
-    path[0] = 0;
-    while ((item = readdir (folder)) != NULL) {
-        char *file = fixture_join (log, item->d_name);
-        if (strstr (item->d_name, part) != NULL && strlen (file) < FIXTURE_PATH_MAX * 2)
-            strcpy (path, file);
-        free (file);
-    }
-    closedir (folder);
-    free (log);
-    assert_true (path[0] != 0);
-}
-
-/* Every entry that is given away is the one that was written, and an index without a gap is in front of it. */
-static uint64_t entries_of (const struct fixture_recovered *recovered, uint32_t shard)
-{
-    uint64_t last = 0;
-    char expected[64];
-    for (size_t i = 0; i < recovered->entries_count; i++) {
-        const struct fixture_entry *entry = &recovered->entries[i];
-        if (entry->shard != shard)
-            continue;
-        assert_int_equal (entry->index, ++last);
-        snprintf (expected, sizeof expected, "payload-%u-%llu", shard, (unsigned long long) last);
-        assert_string_equal (entry->payload, expected);
-    }
-    return last;
 }
 
 struct counts {
@@ -152,8 +77,8 @@ static void check_doubted (const struct fixture_recovered *recovered, struct sto
     assert_true (store_log_holed (store, &hole));
     assert_int_equal (hole.certain, 0);
     for (uint32_t shard = 1; shard <= SHARDS; shard++) {
-        const struct store_replica *row = replica_of (recovered, shard);
-        uint64_t entries = entries_of (recovered, shard);
+        const struct store_replica *row = rebuild_replica_of (recovered, shard);
+        uint64_t entries = rebuild_entries_of (recovered, shard);
         counts->missing += row == NULL;
         if (row == NULL || row->lost != NULL) {
             counts->lost += row != NULL;
@@ -176,7 +101,7 @@ static void close_hole (const char *dir, struct store *store, struct fixture_rec
     bool whole;
     struct store_turn *turn = store_turn_new (store);
     for (uint32_t shard = 1; shard <= SHARDS; shard++) {
-        const struct store_replica *row = replica_of (recovered, shard);
+        const struct store_replica *row = rebuild_replica_of (recovered, shard);
         uint32_t fresh;
         if (row != NULL && row->lost == NULL) {
             assert_int_equal (store_turn_hard_state (turn, shard, 100 + shard, row->term, row->vote), STATUS_OK);
@@ -189,12 +114,12 @@ static void close_hole (const char *dir, struct store *store, struct fixture_rec
     fixture_commit (turn);
     store_turn_destroy (&turn);
     store_close (&store);
-    store = open_well (dir, &again);
+    store = rebuild_open_well (dir, &again);
     assert_false (store_log_rebuilt (store, &why, &whole));
     assert_false (store_log_holed (store, NULL));
     assert_true (store_suspect (store, NULL));
     for (uint32_t shard = 1; shard <= SHARDS; shard++)
-        assert_int_equal (entries_of (&again, shard), entries_of (recovered, shard));
+        assert_int_equal (rebuild_entries_of (&again, shard), rebuild_entries_of (recovered, shard));
     store_close (&store);
     fixture_recovered_close (&again);
 }
@@ -204,7 +129,7 @@ static void check_mended (const char *dir, struct counts *counts)
     struct fixture_recovered recovered = {0};
     char kept[FIXTURE_PATH_MAX * 2];
     for (unsigned start = 0; start < 2; start++) { /* a second one finds the same, and copies nothing again */
-        struct store *store = open_well (dir, &recovered);
+        struct store *store = rebuild_open_well (dir, &recovered);
         if (start == 0) {
             check_doubted (&recovered, store, counts);
             store_close (&store);
@@ -213,15 +138,9 @@ static void check_mended (const char *dir, struct counts *counts)
         assert_true (store_log_holed (store, NULL));
         close_hole (dir, store, &recovered);
     }
-    path_of (dir, "damaged-log", kept);
+    rebuild_path_of (dir, "damaged-log", kept);
     assert_int_equal (access (kept, F_OK), 0);
     fixture_recovered_close (&recovered);
-}
-
-static void again (const char *image, const char *dir)
-{
-    fixture_remove_tree (dir);
-    fixture_copy_tree (image, dir);
 }
 
 /* ---- the index */
@@ -234,8 +153,8 @@ static void test_store_rebuild__an_index_that_is_lost_costs_no_entry (void **sta
     for (unsigned kind = 0; kind < 6; kind++) {
         struct counts counts = {0};
         struct stat about;
-        again (image, dir);
-        find (dir, kind < 2 ? "CURRENT" : "MANIFEST", path);
+        rebuild_again (image, dir);
+        rebuild_find (dir, kind < 2 ? "CURRENT" : "MANIFEST", path);
         assert_int_equal (stat (path, &about), 0);
         if (kind % 3 == 0)
             assert_int_equal (unlink (path), 0);
@@ -257,9 +176,9 @@ static void test_store_rebuild__a_log_that_is_gone_lets_all_start_over (void **s
     struct fixture_recovered recovered = {0};
     struct counts counts = {0};
     make (dir, image);
-    path_of (dir, "log", path);
+    rebuild_path_of (dir, "log", path);
     fixture_remove_tree (path);
-    struct store *store = open_well (dir, &recovered);
+    struct store *store = rebuild_open_well (dir, &recovered);
     check_doubted (&recovered, store, &counts);
     assert_int_equal (counts.missing, SHARDS);
     close_hole (dir, store, &recovered);
@@ -269,13 +188,6 @@ static void test_store_rebuild__a_log_that_is_gone_lets_all_start_over (void **s
 
 /* ---- sorted files */
 
-static size_t size_of (const char *path)
-{
-    struct stat about;
-    assert_int_equal (stat (path, &about), 0);
-    return (size_t) about.st_size;
-}
-
 /* A bit of a sorted file: nobody notices (what nothing depends on), or all are doubted; nothing is missing in silence. */
 static bool check_flip (const char *image, const char *dir, size_t place, struct counts *counts)
 {
@@ -283,19 +195,19 @@ static bool check_flip (const char *image, const char *dir, size_t place, struct
     struct fixture_recovered recovered = {0};
     const char *why;
     bool whole;
-    again (image, dir);
+    rebuild_again (image, dir);
     fixture_newest (dir, "log", ".sst", path);
     fixture_flip_bit (path, place, place % 8);
-    struct store *store = open_well (dir, &recovered);
+    struct store *store = rebuild_open_well (dir, &recovered);
     bool doubted = store_suspect (store, NULL);
     if (doubted) {
         check_doubted (&recovered, store, counts);
         close_hole (dir, store, &recovered);
     } else {
         assert_false (store_log_rebuilt (store, &why, &whole));
-        assert_int_equal (entries_of (&recovered, 1), TURNS + 1);
-        assert_int_equal (entries_of (&recovered, 2), TURNS);
-        assert_int_equal (entries_of (&recovered, 3), 1);
+        assert_int_equal (rebuild_entries_of (&recovered, 1), TURNS + 1);
+        assert_int_equal (rebuild_entries_of (&recovered, 2), TURNS);
+        assert_int_equal (rebuild_entries_of (&recovered, 3), 1);
         store_close (&store);
     }
     fixture_recovered_close (&recovered);
@@ -323,7 +235,7 @@ static void test_store_rebuild__a_bit_of_a_sorted_file_costs_its_block_alone (vo
 
 static void damage (const char *path, unsigned kind)
 {
-    size_t size = size_of (path);
+    size_t size = rebuild_size_of (path);
     static const uint8_t zeros[4096];
     if (kind == 0) {
         assert_int_equal (unlink (path), 0);
@@ -345,7 +257,7 @@ static void test_store_rebuild__a_sorted_file_removed_cut_or_zeroed (void **stat
     make (dir, image);
     for (unsigned kind = 0; kind < 5; kind++) {
         struct counts counts = {0};
-        again (image, dir);
+        rebuild_again (image, dir);
         fixture_newest (dir, "log", ".sst", path);
         damage (path, kind);
         check_mended (dir, &counts);
@@ -355,133 +267,7 @@ static void test_store_rebuild__a_sorted_file_removed_cut_or_zeroed (void **stat
     fixture_remove (dir);
 }
 
-/* ---- what nobody needs any more */
-
-/* One entry that is replaced turn by turn: the turns of before are dropped. */
-static void replace_entries (struct store_turn *turn, uint64_t *term, unsigned turns)
-{
-    static const uint8_t payload[BULK_BYTES] = "payload-1-1";
-    struct store_entry entry = {.index = 1, .payload = bytes_of (payload, sizeof payload)};
-    for (unsigned i = 0; i < turns; i++) {
-        entry.term = ++*term;
-        assert_int_equal (store_turn_hard_state (turn, 1, 101, *term, 0), STATUS_OK);
-        assert_int_equal (store_turn_append (turn, 1, 101, 0, &entry, 1), STATUS_OK);
-        fixture_commit (turn);
-    }
-}
-
-/* A folder with a sorted file of which nobody needs a row. */
-static void make_dropped (char dir[FIXTURE_PATH_MAX], uint64_t *term, char path[FIXTURE_PATH_MAX * 2])
-{
-    struct fixture_recovered recovered = {0};
-    struct store_log_usage usage;
-    struct store_error error = {.text = ""};
-    fixture_dir (dir);
-    struct store *store = open_well (dir, &recovered);
-    struct store_turn *turn = store_turn_new (store);
-    fixture_found (turn, 1, 101);
-    replace_entries (turn, term, 60);
-    assert_int_equal (store_log_renew (store, &error), STATUS_OK);
-    replace_entries (turn, term, 200);
-    store_log_usage (store, &usage);
-    assert_true (usage.turn_first > 60);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    fixture_newest (dir, "log", ".sst", path);
-    fixture_recovered_close (&recovered);
-}
-
-/* A start finds it all the same, and leaves it behind. Nothing is lost, so a node that is alone does it as well. */
-static void test_store_rebuild__a_block_that_nobody_needs (void **state)
-{
-    (void) state;
-    char dir[FIXTURE_PATH_MAX], path[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
-    struct store_error error = {.text = ""};
-    struct store *store = NULL;
-    const char *why;
-    bool whole;
-    uint64_t term = 1;
-    make_dropped (dir, &term, path);
-    fixture_flip_bit (path, size_of (path) / 3, 5);
-    for (unsigned start = 0; start < 2; start++) {
-        assert_int_equal (open_it (dir, false, &recovered, &store, &error), STATUS_OK);
-        assert_int_equal (store_log_rebuilt (store, &why, &whole), start == 0);
-        assert_true (start > 0 || whole);
-        assert_false (store_suspect (store, NULL));
-        assert_false (store_log_holed (store, NULL));
-        assert_int_equal (entries_of (&recovered, 1), 1);
-        assert_int_equal (replica_of (&recovered, 1)->term, term);
-        store_close (&store);
-    }
-    fixture_recovered_close (&recovered);
-    fixture_remove (dir);
-}
-
-/* It rots while the node runs: the database's own compaction meets it, the process ends, and the next start leaves it behind. */
-static void test_store_rebuild__a_block_that_a_compaction_meets (void **state)
-{
-    (void) state;
-    char dir[FIXTURE_PATH_MAX], path[FIXTURE_PATH_MAX * 2];
-    struct fixture_recovered recovered = {0};
-    struct store_error error = {.text = ""};
-    const char *why;
-    bool whole;
-    uint64_t term = 1;
-    make_dropped (dir, &term, path);
-    struct store *store = open_well (dir, &recovered);
-    assert_false (store_log_rebuilt (store, &why, &whole));
-    fixture_flip_bit (path, size_of (path) / 3, 5);
-    struct store_turn *turn = store_turn_new (store);
-    enum status status = STATUS_OK;
-    unsigned tries = 0;
-    for (; status == STATUS_OK; tries++) { /* four files are compacted, and with too many of them writes wait for it */
-        assert_true (tries < 100);
-        store_turn_reset (turn);
-        assert_int_equal (store_turn_hard_state (turn, 1, 101, ++term, 0), STATUS_OK);
-        status = store_turn_commit (turn, &error);
-        enum status renewed = status == STATUS_OK ? store_log_renew (store, &error) : status;
-        (void) renewed; /* the next commit tells */
-    }
-    assert_int_equal (status, STATUS_DATA_LOSS);
-    store_turn_destroy (&turn);
-    store_close (&store);
-    for (unsigned start = 0; start < 2; start++) {
-        store = open_well (dir, &recovered);
-        assert_int_equal (store_log_rebuilt (store, &why, &whole), start == 0);
-        assert_true (start > 0 || whole);
-        assert_false (store_log_holed (store, NULL)); /* nothing is lost, so alone it would do as well */
-        assert_null (replica_of (&recovered, 1)->lost);
-        assert_int_equal (entries_of (&recovered, 1), 1);
-        assert_true (replica_of (&recovered, 1)->term >= term - 1);
-        turn = store_turn_new (store);
-        for (tries = 0; tries < 40; tries++) { /* and its compactions meet nothing any more */
-            assert_int_equal (store_turn_hard_state (turn, 1, 101, ++term, 0), STATUS_OK);
-            fixture_commit (turn);
-            assert_int_equal (store_log_renew (store, &error), STATUS_OK);
-        }
-        store_turn_destroy (&turn);
-        store_close (&store);
-    }
-    fixture_recovered_close (&recovered);
-    fixture_remove (dir);
-}
-
 /* ---- crashes */
-
-/* The program again: begins a start and ends at the point. */
-static int crash_at (const char *dir, const char *setting)
-{
-    char error[FAILPOINT_ERROR_BYTES];
-    struct fixture_recovered recovered = {0};
-    struct store *store = NULL;
-    struct store_error why;
-    if (failpoint_allow (setting, error) != STATUS_OK)
-        return 1;
-    enum status status = open_it (dir, true, &recovered, &store, &why);
-    (void) status;
-    return 2; /* not passed */
-}
 
 static void test_store_rebuild__a_crash_on_the_way_costs_nothing (void **state)
 {
@@ -494,26 +280,26 @@ static void test_store_rebuild__a_crash_on_the_way_costs_nothing (void **state)
     make (dir, image);
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
         struct counts counts = {0};
-        again (image, dir);
-        find (dir, "MANIFEST", path);
-        fixture_flip_bit (path, size_of (path) / 2, 3);
+        rebuild_again (image, dir);
+        rebuild_find (dir, "MANIFEST", path);
+        fixture_flip_bit (path, rebuild_size_of (path) / 2, 3);
         fixture_run_again ("crash", dir, points[i], NULL);
         fixture_run_again ("crash", dir, "start.log.before=exit:0", NULL); /* and in the start that follows */
         struct fixture_recovered recovered = {0};
-        struct store *store = open_well (dir, &recovered);
+        struct store *store = rebuild_open_well (dir, &recovered);
         assert_true (store_suspect (store, NULL));
         assert_true (store_log_holed (store, NULL));
         for (uint32_t shard = 1; shard <= SHARDS; shard++) {
-            assert_true (replica_of (&recovered, shard)->doubtful);
-            counts.entries += entries_of (&recovered, shard);
+            assert_true (rebuild_replica_of (&recovered, shard)->doubtful);
+            counts.entries += rebuild_entries_of (&recovered, shard);
         }
         assert_int_equal (counts.entries, 1 + TURNS + TURNS + 1);
         close_hole (dir, store, &recovered);
-        path_of (dir, "damaged-log", path);
+        rebuild_path_of (dir, "damaged-log", path);
         assert_int_equal (access (path, F_OK), 0);
-        path_of (dir, "log-old", path);
+        rebuild_path_of (dir, "log-old", path);
         assert_int_not_equal (access (path, F_OK), 0);
-        path_of (dir, "log-new", path);
+        rebuild_path_of (dir, "log-new", path);
         assert_int_not_equal (access (path, F_OK), 0);
         fixture_recovered_close (&recovered);
     }
@@ -530,19 +316,19 @@ static void test_store_rebuild__alone_it_refuses (void **state)
     struct store_error error = {.text = ""};
     struct store *store = NULL;
     make (dir, image);
-    find (dir, "CURRENT", path);
+    rebuild_find (dir, "CURRENT", path);
     int fd = open (path, O_RDONLY);
     assert_int_equal (read (fd, saved, sizeof saved), sizeof saved);
     close (fd);
     assert_int_equal (unlink (path), 0);
-    assert_int_equal (open_it (dir, false, &recovered, &store, &error), STATUS_DATA_LOSS);
+    assert_int_equal (rebuild_open_it (dir, false, &recovered, &store, &error), STATUS_DATA_LOSS);
     assert_non_null (strstr (error.text, "lost its log database"));
     fd = open (path, O_WRONLY | O_CREAT, 0600);
     assert_int_equal (write (fd, saved, sizeof saved), sizeof saved);
     close (fd);
-    assert_int_equal (open_it (dir, false, &recovered, &store, &error), STATUS_OK);
+    assert_int_equal (rebuild_open_it (dir, false, &recovered, &store, &error), STATUS_OK);
     assert_false (store_suspect (store, NULL));
-    assert_int_equal (entries_of (&recovered, 1), TURNS + 1);
+    assert_int_equal (rebuild_entries_of (&recovered, 1), TURNS + 1);
     store_close (&store);
     fixture_recovered_close (&recovered);
     fixture_remove (dir);
@@ -551,14 +337,12 @@ static void test_store_rebuild__alone_it_refuses (void **state)
 int main (int argc, char **argv)
 {
     if (argc >= 4 && strcmp (argv[1], "crash") == 0)
-        return crash_at (argv[2], argv[3]);
+        return rebuild_crash_at (argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_store_rebuild__an_index_that_is_lost_costs_no_entry),
         cmocka_unit_test (test_store_rebuild__a_log_that_is_gone_lets_all_start_over),
         cmocka_unit_test (test_store_rebuild__a_bit_of_a_sorted_file_costs_its_block_alone),
         cmocka_unit_test (test_store_rebuild__a_sorted_file_removed_cut_or_zeroed),
-        cmocka_unit_test (test_store_rebuild__a_block_that_nobody_needs),
-        cmocka_unit_test (test_store_rebuild__a_block_that_a_compaction_meets),
         cmocka_unit_test (test_store_rebuild__a_crash_on_the_way_costs_nothing),
         cmocka_unit_test (test_store_rebuild__alone_it_refuses),
     };
