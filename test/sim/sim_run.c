@@ -200,7 +200,7 @@ static void describe (struct sim *sim, uint32_t shard)
         }
 }
 
-/* Every member of the leader's configuration that lives holds and has applied what the leader has. */
+/* Every member of the leader's configuration that lives holds and has applied what the leader has, and is trusted. */
 static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
 {
     struct sim_replica *leader = sim_find_leader (sim, shard);
@@ -218,6 +218,10 @@ static bool settled (struct sim *sim, uint32_t shard, uint64_t beyond)
         if (!node->alive || node->index == sim->cut_from || node->index == sim->cut_to)
             continue;
         if (!replica || replica->machine.applied != status.applied)
+            return false;
+        struct raft_status member;
+        raft_status (replica->raft, &member);
+        if (member.suspect)
             return false;
     }
     return true;
