@@ -411,6 +411,8 @@ void sim_oracle_close (struct sim_oracle *oracle);
 #define SIM_PROMOTE_LAG 1000
 #define SIM_PROMOTE_LAG_SMALL 5
 void sim_promise_message (struct sim *sim, const struct raft_message *message);
+/* A suspect is trusted again. */
+void sim_promise_cleared (struct sim *sim, const struct sim_replica *replica);
 /* before: the status before the proposal that was taken. */
 void sim_promise_proposed (struct sim *sim, const struct sim_replica *replica, const struct raft_status *before);
 void sim_promise_configured (struct sim *sim, const struct sim_replica *replica, const struct raft_status *before,
@@ -537,6 +539,8 @@ struct sim {
     uint64_t replicas_made;
     uint32_t *replica_nodes; /* by replica id */
     size_t replica_nodes_size;
+    uint64_t *voted_terms; /* by replica id: the highest term in which it voted for another, whatever it remembers */
+    size_t voted_terms_size;
     struct sim_op *ops;
     size_t ops_count, ops_size;
     uint64_t clients;

@@ -36,6 +36,8 @@ void sim_duty_suspect (struct sim *sim, struct sim_replica *replica, bool cleare
         return;
     sim_disk_write (replica->node, SIM_WRITE_SUSPECT, replica->replica)->suspect = became;
     sim->oracle.counts.cleared += cleared;
+    if (cleared)
+        sim_promise_cleared (sim, replica);
     if (cleared && replica->stored->damaged) {
         replica->stored->damaged = false;
         sim->oracle.groups[replica->shard].damaged--;

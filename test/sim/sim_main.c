@@ -90,6 +90,9 @@ uint64_t sim_new_replica (struct sim *sim, uint32_t node)
     while (sim->replica_nodes_size <= id)
         sim_grow (&sim->replica_nodes, &sim->replica_nodes_size, sim->replica_nodes_size, sizeof *sim->replica_nodes);
     sim->replica_nodes[id] = node;
+    while (sim->voted_terms_size <= id)
+        sim_grow (&sim->voted_terms, &sim->voted_terms_size, sim->voted_terms_size, sizeof *sim->voted_terms);
+    sim->voted_terms[id] = 0;
     return id;
 }
 

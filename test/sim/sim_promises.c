@@ -81,6 +81,26 @@ static void check_offered (struct sim *sim, const struct raft_message *message)
             (unsigned long) message->from, (unsigned long) message->session);
 }
 
+static void note_vote (struct sim *sim, const struct raft_message *message)
+{
+    uint64_t *voted = &sim->voted_terms[message->from];
+    if (message->term > *voted)
+        *voted = message->term;
+}
+
+/* R12: who is trusted again is in no earlier term than any in which it ever voted: else it could vote there once more, for
+ * somebody else, while the first one still hears of its vote. It has not forgotten more than the quorum that confirmed its
+ * leader knows: among four and fewer nobody else is left who could have stood. Among five somebody is (test/README.md). */
+void sim_promise_cleared (struct sim *sim, const struct sim_replica *replica)
+{
+    struct raft_status status;
+    raft_status (replica->raft, &status);
+    uint64_t voted = sim->voted_terms[replica->replica];
+    if (status.term < voted && raft_configuration (replica->raft)->count < 5)
+        sim_fail (sim, "shard %u: replica %lu is trusted in term %lu, and forgot its vote of term %lu (R12)",
+            replica->shard, (unsigned long) replica->replica, (unsigned long) status.term, (unsigned long) voted);
+}
+
 static void note_candidate (struct sim *sim, const struct raft_message *message)
 {
     if (!sim_oracle_known (sim, SIM_FACT_CANDIDATE, message->shard, message->from, message->term))
@@ -115,6 +135,8 @@ void sim_promise_message (struct sim *sim, const struct raft_message *message)
     if (message->type == RAFT_PREVOTE_REPLY && !(message->flags & RAFT_FLAG_REJECT))
         sim_oracle_fact (
             sim, SIM_FACT_PREVOTE, message->shard, message->to << 32 | message->from, message->term, message->to);
+    else if (message->type == RAFT_VOTE_REPLY && !(message->flags & RAFT_FLAG_REJECT))
+        note_vote (sim, message);
     else if (message->type == RAFT_VOTE)
         note_candidate (sim, message);
     else if (message->type == RAFT_TIMEOUT_NOW)

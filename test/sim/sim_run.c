@@ -278,6 +278,7 @@ static void close_all (struct sim *sim)
     gossip_effects_destroy (&sim->gossip_effects);
     free (sim->ops);
     free (sim->replica_nodes);
+    free (sim->voted_terms);
 }
 
 uint64_t sim_run (const struct sim_options *options, struct sim_result *result)
