@@ -11,6 +11,7 @@
 #include "node/engine/engine_internal.h"
 
 #define CHECK_MS 50
+#define RETRY_MS 1000 /* after the disk had no room */
 #define ENTRIES_A_TURN 1024
 #define REPLICAS_A_ROUND 16
 #define LOG_BYTES_HOT (8 * 1024 * 1024)   /* of one replica, not written back yet: that is done at once */
@@ -54,7 +55,8 @@ static void *write_state (void *argument)
         pthread_mutex_unlock (&flusher->disk);
         pthread_mutex_lock (&flusher->lock);
         if (!round && !mend && status == STATUS_OK)
-            continue; /* nobody waits for a sweep */
+            continue;                                                   /* nobody waits for a sweep */
+        flusher->sweep |= sweep && status == STATUS_RESOURCE_EXHAUSTED; /* it comes with the next try */
         flusher->status = status;
         flusher->done = true;
         flusher->mend = flusher->mend && !mend;
@@ -242,6 +244,13 @@ void engine_flush_step (struct engine *engine)
         copy_slice (engine);
         return;
     }
+    if (engine->flush_retry_ms != 0) {
+        if (engine->now_ms < engine->flush_retry_ms)
+            return;
+        engine->flush_retry_ms = 0;
+        hand_over (engine); /* the same batches once more */
+        return;
+    }
     if (engine->mending != MEND_NONE || engine->flushing_count > 0 ||
         engine->now_ms < engine->flush_checked_ms + CHECK_MS)
         return;
@@ -283,6 +292,18 @@ static void finish_replica (struct engine *engine, struct replica *replica, cons
     cut_log (engine, replica, close ? replica->written : cut);
 }
 
+/* Nothing of the files was live, and the log still has all of it. Meanwhile the disk counts as full: no entries, no
+ * writes. */
+static void no_room (struct engine *engine)
+{
+    if (!engine->flush_no_room)
+        event_log (EVENT_LOG_ERROR, "no room to write the state back: it is tried again; make room on the disk",
+            event_log_text ("why", engine->flusher.error.text));
+    engine->flush_no_room = true;
+    engine->flush_retry_ms = engine->now_ms + RETRY_MS;
+    engine->disk_checked_ms = 0;
+}
+
 void engine_flush_completed (struct engine *engine)
 {
     struct flusher *flusher = &engine->flusher;
@@ -310,6 +331,10 @@ void engine_flush_completed (struct engine *engine)
         engine_mend_begin (engine);
         return;
     }
+    if (status == STATUS_RESOURCE_EXHAUSTED && round) {
+        no_room (engine);
+        return;
+    }
     if (status != STATUS_OK) {
         engine_state_failed (engine);
         engine_halt (engine, "the state database could not be written: %s", flusher->error.text);
@@ -319,6 +344,7 @@ void engine_flush_completed (struct engine *engine)
     if (!round)
         return;
     failpoint_pass (FAILPOINT_FLUSH_DONE_BEFORE);
+    engine->flush_no_room = false;
     engine->counters.flushes++;
     for (size_t i = 0; i < engine->flushing_count; i++) {
         struct replica *replica = engine->flushing[i];

@@ -324,7 +324,9 @@ struct engine {
     enum { MEND_NONE, MEND_COPYING, MEND_COPIED } mending; /* of the state database: no write-back, import, export */
     struct store_mend *mend;                               /* COPIED */
     uint64_t mend_copied_ms, handed_ms;
-    bool flush_again; /* a round waits for the new database */
+    bool flush_again;        /* a round waits for the new database */
+    bool flush_no_room;      /* told that the disk had no room for it */
+    uint64_t flush_retry_ms; /* when the round is handed over once more; 0: it was not refused */
     uint64_t flush_checked_ms;
     uint32_t flush_next_shard;
     uint64_t turn_bytes_flushed; /* log bytes as of the last sweep */

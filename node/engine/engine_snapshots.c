@@ -158,6 +158,14 @@ static void state_refused (struct engine *engine, uint32_t shard, const char *wh
     engine_state_failed (engine);
 }
 
+/* Nothing of it was live. The disk is looked at now, not within the second: until there is room no chunk is taken. */
+static void no_room (struct engine *engine, uint32_t shard)
+{
+    event_log (EVENT_LOG_WARN, "no room for a snapshot: it is given up and asked for again; make room on the disk",
+        event_log_u64 ("shard", shard));
+    engine->disk_checked_ms = 0;
+}
+
 static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t index, uint64_t term)
 {
     struct engine *engine = context;
@@ -172,6 +180,10 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
     maitre_assert (engine->disk_held);
     enum status status = store_import_begin (engine->store, shard, id, index, term, &replica->import, &error);
     failpoint_pass (FAILPOINT_SNAPSHOT_BEGIN_AFTER);
+    if (status == STATUS_RESOURCE_EXHAUSTED) {
+        no_room (engine, shard);
+        return true; /* its first chunk is refused */
+    }
     if (status != STATUS_OK)
         state_refused (engine, shard, error.text);
     else
@@ -194,6 +206,8 @@ static enum status take_stored_chunk (struct engine *engine, struct replica *rep
     if (status == STATUS_INVALID_ARGUMENT)
         event_log (EVENT_LOG_WARN, "a snapshot's content is damaged where it comes from: refused",
             event_log_u64 ("shard", replica->shard));
+    if (status == STATUS_RESOURCE_EXHAUSTED)
+        no_room (engine, replica->shard);
     return status;
 }
 

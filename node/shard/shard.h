@@ -60,7 +60,8 @@ struct shard_snapshot_ops {
 
     /* Receives one under a new generation; the present state stays live until finish. */
     bool (*begin) (void *context, uint32_t shard, uint64_t replica, uint64_t index, uint64_t term);
-    /* INVALID_ARGUMENT: the sender's stream makes no sense, the transfer is given up; any other failure: the disk. */
+    /* INVALID_ARGUMENT: the sender's stream makes no sense; RESOURCE_EXHAUSTED: there is no room for it now. The transfer
+     * is given up, and comes again. Any other failure: the disk. */
     enum status (*chunk) (void *context, uint32_t shard, struct bytes data);
     /* Makes it live durably: generation, index, term and configuration in one synced batch that is written after every
      * earlier batch of this shard; at a restart they are raft_stored.snapshot_* and configuration. Then the `state` of the

@@ -143,7 +143,8 @@ void shard_snapshot_receive (struct shard *self, const struct snapshot_chunk *ch
     maitre_assert (in->active);
     maitre_assert (in->from == chunk->from);
     enum status status = self->snapshot_ops->chunk (self->snapshot_context, self->shard, chunk->data);
-    if (status == STATUS_INVALID_ARGUMENT) { /* damaged where it came from: no reason to end this process */
+    /* Damaged where it came from, or no room for it here: no reason to end this process. */
+    if (status == STATUS_INVALID_ARGUMENT || status == STATUS_RESOURCE_EXHAUSTED) {
         receive_abort (self);
         ack_emit (self, chunk, 0, false, false);
         return;

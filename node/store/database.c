@@ -20,7 +20,8 @@ enum status database_fail (struct store_error *error, const char *what, char *te
                    (strstr (text, "Input/output error") != NULL && !refused (text)) ||
                    strstr (text, "No such file") != NULL;
     enum status status = corrupt ? STATUS_DATA_LOSS : STATUS_INTERNAL;
-    store_fail (error, status, "%s: %s", what, text);
+    bool full = strstr (text, "No space left") != NULL;
+    store_fail (error, status, "%s: %s%s", what, text, full ? "; make room on this disk and start again" : "");
     rocksdb_free (text);
     return status;
 }

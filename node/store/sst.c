@@ -2,13 +2,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "node/failpoint/failpoint.h"
 
+/* RESOURCE_EXHAUSTED: the disk is full. Nothing of the file is live, so whoever writes it may try again. */
 static enum status fail_write (struct store_error *error, char *failed)
 {
-    return database_fail (error, "a state file cannot be written", failed);
+    bool full = strstr (failed, "No space left") != NULL;
+    enum status status = database_fail (error, "a state file cannot be written", failed);
+    return full ? STATUS_RESOURCE_EXHAUSTED : status;
 }
 
 /* Begins the next file. */

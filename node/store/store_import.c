@@ -82,7 +82,12 @@ enum status store_import_chunk (struct store_import *import, struct bytes in)
         maitre_assert (fits); /* rows_in_order saw it */
         status = sst_put (&import->sst, &full, value, NULL);
         if (status != STATUS_OK)
-            return STATUS_INTERNAL;
+            return status == STATUS_RESOURCE_EXHAUSTED ? status : STATUS_INTERNAL;
+    }
+    if (chunk.last) { /* what finish takes in is whole by then: a full disk shows while all can still be given up */
+        status = sst_finish (&import->sst, NULL);
+        if (status != STATUS_OK)
+            return status == STATUS_RESOURCE_EXHAUSTED ? status : STATUS_INTERNAL;
     }
     if (chunk.count > 0) {
         import->any = true;

@@ -189,6 +189,10 @@ static void died (struct nemesis *run, struct nemesis_node *self, int code)
         nemesis_bitflip_undo (run);
         if (code == REFUSED_DAMAGE) /* at its start: it has written nothing since */
             nemesis_stale_undo (run);
+    } else if (code == DISK_REFUSED && (run->options.families >> FAMILY_DISKFULL & 1) != 0 &&
+               strstr (line, "No space left") != NULL) {
+        self->refusals++; /* its start needs more room than was left: it is tried again until there is some */
+        nemesis_note (run, "refused", FAMILY_COUNT, "node %u: exit %d: %s", self->number, code, line);
     } else {
         nemesis_broken (run, "node %u ended by itself, exit %d: %s", self->number, code, line);
         if (++self->deaths >= DEATHS_MAX)

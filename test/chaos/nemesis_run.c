@@ -339,7 +339,9 @@ static void summary (struct nemesis *run, enum nemesis_exit code, const struct j
         else if ((options->families >> family & 1) != 0)
             printf ("  %-10s %u times\n", nemesis_families[family].name, run->counts[family]);
     if (halts + refusals > 0)
-        printf ("  nodes halted %u times and refused damaged files %u times, as they should\n", halts, refusals);
+        printf (
+            "  nodes halted %u times and refused to start on damaged files or a full disk %u times, as they should\n",
+            halts, refusals);
     printf ("check: %s\n", verdict[0] == '\0' ? "none" : verdict);
 }
 

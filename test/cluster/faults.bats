@@ -54,6 +54,53 @@ book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1
   healthy
 }
 
+under_rules() {
+  MAITRED_FAULTS_FILE=$RULES LD_PRELOAD=$SHIM "$BIN/maitred" --config "$CLUSTER/node-1.conf" >>"$CLUSTER/node-1.log" 2>&1 3>&- 4>&- &
+  echo $! >"$CLUSTER/node-1.pid"
+}
+said() { grep -q "$1" "$CLUSTER/node-1.log"; }
+
+@test "no room to write state back, nor for snapshots: both are tried again, and the node goes on" {
+  until_true 60 leads_some
+  cluster stop 1
+  printf '    flush_ms = 500\n    flush_mib = 1\n' >>"$CLUSTER/node-1.conf"
+  rule "write data-1/ingest/ enospc"
+  under_rules
+  node=$(cat "$CLUSTER/node-1.pid")
+  healthy
+  for slot in $(seq 31 33); do book "$slot"; done
+  until_true 60 said 'no room to write the state back'
+  rule ""
+  flushes=$(metric 1 flushes_total)
+  goes_back() { [ "$(metric 1 flushes_total)" -gt "${flushes:-0}" ]; }
+  until_true 60 goes_back
+  kill -0 "$node"
+
+  # Once all logs are cut behind what was written back, what it loses must come from the others by snapshots.
+  for other in 2 3; do
+    cluster stop "$other"
+    printf 'limits\n    flush_ms = 500\n    flush_mib = 1\n' >>"$CLUSTER/node-$other.conf"
+    cluster start "$other"
+    healthy
+  done
+  all_cut() {
+    "$BIN/maitre" bench reserve --clients 16 --seconds 2 --warmup 0 --json >/dev/null
+    for each in 1 2 3; do [ "$(metric "$each" log_cuts_total)" -ge 17 ] || return 1; done
+  }
+  until_true 60 all_cut
+  cluster stop 1
+  rm -rf "$CLUSTER/data-1/state"
+  rule "write data-1/ingest/ enospc"
+  under_rules
+  node=$(cat "$CLUSTER/node-1.pid")
+  until_true 60 said 'no room for a snapshot'
+  rule ""
+  healthy
+  until_true 60 is 1 quarantined_replicas 0
+  kill -0 "$node"
+  for slot in $(seq 34 36); do book "$slot"; done
+}
+
 @test "writes, syncs and allocations of a node's life that fail, a sample: nothing acknowledged is lost" {
   for kind in "sync eio 11" "write enospc 13" "alloc enomem 150"; do
     # shellcheck disable=SC2086

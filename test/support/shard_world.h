@@ -106,6 +106,7 @@ struct shard_world {
     bool cut[SHARD_WORLD_NODES_MAX + 1][SHARD_WORLD_NODES_MAX + 1]; /* from, to */
     bool slow[SHARD_WORLD_NODES_MAX + 1];                           /* the disk hangs */
     bool fail_open, fail_next, fail_begin, fail_chunk, fail_finish;
+    bool no_room;           /* why chunks are refused */
     uint32_t refuse_chunks; /* so many chunks make no sense to the receiver's store */
     /* May change what they are given; false drops it. */
     bool (*on_raft) (struct shard_world *w, uint32_t from, uint32_t to, struct raft_message *message);

@@ -255,7 +255,7 @@ static enum status import_chunk (void *context, uint32_t shard, struct bytes dat
         return STATUS_INTERNAL;
     if (node->world->refuse_chunks > 0) {
         node->world->refuse_chunks--;
-        return STATUS_INVALID_ARGUMENT;
+        return node->world->no_room ? STATUS_RESOURCE_EXHAUSTED : STATUS_INVALID_ARGUMENT;
     }
     state_image_append (&node->incoming, data.data, data.len);
     return STATUS_OK;

@@ -75,6 +75,20 @@ static void test_shard_snapshot_faults__a_stream_without_sense_ends_the_transfer
     settle (33);
 }
 
+/* A full disk: the state as it was stays live, and what there was no room for comes again. */
+static void test_shard_snapshot_faults__no_room_ends_the_transfer_alone (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_leader (w);
+    w->refuse_chunks = 3;
+    w->no_room = true;
+    wait_until (caught_up, 60000);
+    assert_int_equal (w->refuse_chunks, 0);
+    assert_false (w->nodes[behind].fatal);
+    assert_true (w->nodes[leader].snapshots_opened >= 4);
+    settle (33);
+}
+
 static void test_shard_snapshot_faults__a_snapshot_that_cannot_be_kept_ends_the_receiver (void **state)
 {
     (void) state;
@@ -196,6 +210,8 @@ int main (void)
             test_shard_snapshot_faults__a_chunk_that_cannot_be_stored_ends_the_receiver, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_faults__a_stream_without_sense_ends_the_transfer_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot_faults__no_room_ends_the_transfer_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_faults__a_snapshot_that_cannot_be_kept_ends_the_receiver, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
