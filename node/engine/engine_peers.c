@@ -158,8 +158,12 @@ void engine_peers_tick (struct engine *engine)
 {
     for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
         const struct peer_state *peer = &engine->peers[node];
-        if (peer->impostor && !peer->awaited && !id_is_zero (&peer->told))
-            tell_impostor (engine, node, &peer->told); /* another folder that is there by now does not mind */
+        if (!peer->impostor || id_is_zero (&peer->told))
+            continue;
+        /* Another folder that is there by now does not mind; this one may have become the one that is waited for. */
+        enum placement_folder verdict = placement_folder_of (&engine->placement.record, node, &peer->told);
+        if (verdict == PLACEMENT_FOLDER_UNSAID || verdict == PLACEMENT_FOLDER_REFUSED)
+            tell_impostor (engine, node, &peer->told);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "node/failpoint/failpoint.h"
 #include "node/placement/placement.h"
 #include "node/store/store_log.h"
 #include "test/support/engine_fixture.h"
@@ -329,12 +330,76 @@ static void test_engine_replace__replicas_that_were_given_up_make_no_quorum (voi
     fixture_close (&fixture);
 }
 
+static int forbid (void **state)
+{
+    (void) state;
+    failpoint_forbid ();
+    return 0;
+}
+
+/* Until a node knows that another one's new folder is waited for. */
+static void wait_awaited (uint32_t node, uint32_t other)
+{
+    static uint8_t rows[65536];
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    for (bool awaited = false; !awaited;) {
+        struct status_request request = {.has_shards = false};
+        struct status_reply status;
+        struct arena arena;
+        arena_init (&arena, rows, sizeof rows);
+        assert_true (fixture_mono_ms () < until);
+        assert_int_equal (
+            fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, &reply), STATUS_OK);
+        assert_int_equal (codec_decode (&status_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena,
+                              &status, NULL),
+            STATUS_OK);
+        awaited = status.nodes[other - 1].has_awaited && status.nodes[other - 1].awaited;
+    }
+}
+
+/* The folder that was refused may be the very one that the replacement waits for: nobody may go on telling it that it is
+ * none, also before it has said its first word. */
+static void test_engine_replace__a_folder_that_was_refused_may_be_the_new_one (void **state)
+{
+    (void) state;
+    char error[FAILPOINT_ERROR_BYTES];
+    struct failpoint_row row;
+    fixture_init (&fixture, 3, SHARDS);
+    fixture_start_all (&fixture);
+    wait_healthy ();
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    fixture_stop (&fixture, 2, true);
+    wipe (2);
+    fixture_start (&fixture, 2);
+    assert_int_equal (fixture_wait_exit (&fixture, 2), ENGINE_EXIT_FOLDER);
+    replace (2, 1);
+    wait_awaited (1, 2);
+    wait_awaited (3, 2);
+    assert_int_equal (failpoint_allow ("", error), STATUS_OK); /* they count what passes */
+    for (uint64_t until = fixture_mono_ms () + 1500;
+         fixture_mono_ms () < until;) { /* once a second, while it was one */
+        failpoint_row (FAILPOINT_SEND_NOTICE_BEFORE, &row);
+        assert_int_equal (row.hits, 0);
+        zmq_poll (NULL, 0, 20);
+    }
+    fixture_start (&fixture, 2);
+    assert_int_equal (fixture_wait_exit (&fixture, 2), ENGINE_EXIT_AGAIN);
+    failpoint_row (FAILPOINT_SEND_NOTICE_BEFORE, &row);
+    assert_int_equal (row.hits, 0);
+    failpoint_forbid ();
+    fixture_start (&fixture, 2);
+    wait_over (1);
+    assert_int_equal (book (2, &offer, 1), STATUS_OK);
+    fixture_close (&fixture);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_engine_replace__old_replicas_go_new_ones_are_made_once),
         cmocka_unit_test (test_engine_replace__replicas_that_were_given_up_make_no_quorum),
         cmocka_unit_test (test_engine_replace__a_replica_that_is_missing_later_is_not_made_again),
+        cmocka_unit_test_teardown (test_engine_replace__a_folder_that_was_refused_may_be_the_new_one, forbid),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
