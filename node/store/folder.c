@@ -95,8 +95,9 @@ static enum status check_format (struct folder *folder, struct store_error *erro
         return store_fail (error, STATUS_DATA_LOSS, "%s/FORMAT is damaged", folder->dir);
     if (format > STORE_FORMAT)
         return store_fail (error, STATUS_FAILED_PRECONDITION,
-            "data folder %s has format %u, this maitred knows up to %d: run a newer one", folder->dir, format,
-            STORE_FORMAT);
+            "data folder %s has format %u, this maitred knows up to %d: run a newer one; if none ever ran "
+            "here, the file FORMAT is damaged, and the node has to be replaced: maitre node replace N",
+            folder->dir, format, STORE_FORMAT);
     return STATUS_OK;
 }
 

@@ -16,6 +16,7 @@
 #define HALTED 70
 #define DISK_REFUSED 7 /* a start whose sync fails */
 #define REFUSED_DAMAGE 6
+#define REFUSED_FOLDER 4 /* a bit of FORMAT that turned one version into another */
 #define CONFIG_MAX 4096
 #define RESTART_MS 500
 #define DEATHS_MAX 3
@@ -173,6 +174,12 @@ static void last_line (struct nemesis *run, uint32_t node, char *out, size_t siz
     snprintf (out, size, "%.*s", (int) size - 1, line == NULL ? tail : line + 1);
 }
 
+static bool is_refusal (int code, const char *line)
+{
+    return code == REFUSED_DAMAGE || code == HALTED ||
+           (code == REFUSED_FOLDER && strstr (line, "FORMAT is damaged") != NULL);
+}
+
 static void died (struct nemesis *run, struct nemesis_node *self, int code)
 {
     char line[400];
@@ -183,11 +190,11 @@ static void died (struct nemesis *run, struct nemesis_node *self, int code)
         self->halts++;
         atomic_store (&self->chaos->sync_fail, 0); /* a bad sector, not a dead disk: the node must come back */
         nemesis_note (run, "halted", FAMILY_COUNT, "node %u: exit %d, as it should: %s", self->number, code, line);
-    } else if ((code == REFUSED_DAMAGE || code == HALTED) && self->may_refuse) {
+    } else if (is_refusal (code, line) && self->may_refuse) {
         self->refusals++;
         nemesis_note (run, "refused", FAMILY_COUNT, "node %u: exit %d: %s", self->number, code, line);
         nemesis_bitflip_undo (run);
-        if (code == REFUSED_DAMAGE) /* at its start: it has written nothing since */
+        if (code != HALTED) /* at its start: it has written nothing since */
             nemesis_stale_undo (run);
     } else if (code == DISK_REFUSED && (run->options.families >> FAMILY_DISKFULL & 1) != 0 &&
                strstr (line, "No space left") != NULL) {

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <sys/stat.h>
 
 #include "test/support/store_fixture.h"
 
@@ -383,10 +384,35 @@ static void test_store_log__entries_of_a_forgotten_term_make_it_suspect (void **
     fixture_remove (dir);
 }
 
+/* What no write has filled yet is not taken from others: space that a log file reserves ahead is gone while the node still
+ * thinks that it has some. */
+static void test_store_log__reserves_no_space_ahead (void **state)
+{
+    (void) state;
+    char dir[FIXTURE_PATH_MAX], path[FIXTURE_PATH_MAX * 2];
+    fixture_dir (dir);
+    struct fixture_recovered recovered = {0};
+    struct store *store = fixture_open (dir, &recovered);
+    struct store_turn *turn = store_turn_new (store);
+    fixture_found (turn, 1, 101);
+    fixture_append (turn, 1, 101, 1, 20, 1);
+    fixture_commit (turn);
+    size_t len = fixture_newest (dir, "log", ".log", path);
+    struct stat status;
+    assert_int_equal (stat (path, &status), 0);
+    assert_true (len > 0 && (size_t) status.st_size >= len);
+    assert_true ((uint64_t) status.st_blocks * 512 < (uint64_t) status.st_size + 256 * 1024);
+    store_turn_destroy (&turn);
+    store_close (&store);
+    fixture_recovered_close (&recovered);
+    fixture_remove (dir);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_store_log__gives_back_what_was_committed),
+        cmocka_unit_test (test_store_log__reserves_no_space_ahead),
         cmocka_unit_test (test_store_log__agrees_with_a_model_across_restarts),
         cmocka_unit_test (test_store_log__refuses_a_gap_and_a_removed_replica),
         cmocka_unit_test (test_store_log__a_turn_of_many_mebibytes_comes_back_whole),
