@@ -133,6 +133,18 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
   [[ $output == *"transfer   all      1 "*"cannot be done"* ]]
 }
 
+@test "hostile clients: they are answered, held or cut off, every node goes on, and nothing is lost" {
+  run --separate-stderr "$ROOT/scripts/chaos" hostile --kinds halfopen,garbage,huge,calls,unread,logins --seconds 1 --clients 4 --bin "$BIN" --json
+  same 0 "$status" "exit code ($stderr)"
+  for row in 0 1 2 3 4 5; do
+    [ "$(printf '%s' "$output" | json "rows.$row.hostile.done")" -ge 10 ]
+    [ "$(printf '%s' "$output" | json "rows.$row.beside_per_second")" -ge 1 ]
+  done
+  [ "$(printf '%s' "$output" | json rows.3.hostile.answered)" -ge 10 ]
+  run "$ROOT/scripts/chaos" hostile --kinds kindness --bin "$BIN"
+  same 2 "$status" "an unknown kind"
+}
+
 @test "usage errors of chaos run" {
   for wrong in '--faults fire' '--nodes 0' '--nodes 99' '--seconds soon' '--network carrier' '--workloads naps' '--what' 'more'; do
     # shellcheck disable=SC2086

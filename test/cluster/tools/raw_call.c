@@ -17,13 +17,11 @@
 #include <string.h>
 #include <time.h>
 
-#include <zmq.h>
-
 #include "schemas/generated/wire.h"
 #include "schemas/runtime/codec.h"
 #include "schemas/runtime/status.h"
+#include "test/support/raw_client.h"
 
-#define KEY_TEXT_SIZE 41
 #define BODY_BYTES_MAX (256u * 1024 * 1024)
 
 struct options {
@@ -33,20 +31,10 @@ struct options {
     uint64_t bytes;
 };
 
-struct target {
-    char endpoint[128], server[KEY_TEXT_SIZE], client_public[KEY_TEXT_SIZE], client_secret[KEY_TEXT_SIZE];
-};
-
 struct buffer {
     uint8_t *data;
     size_t len;
 };
-
-__attribute__ ((noreturn)) static void die (const char *what, const char *which)
-{
-    fprintf (stderr, "raw_call: %s: %s\n", what, which);
-    exit (2);
-}
 
 static int hex_digit (char digit)
 {
@@ -59,53 +47,14 @@ static struct buffer from_hex (const char *text)
     size_t len = strlen (text) / 2;
     struct buffer buffer = {malloc (len + 1), len};
     if (buffer.data == NULL || strlen (text) % 2 != 0)
-        die ("no even number of hexadecimal digits", text);
+        raw_die ("no even number of hexadecimal digits", text);
     for (size_t i = 0; i < len; i++) {
         int high = hex_digit (text[2 * i]), low = hex_digit (text[2 * i + 1]);
         if (high < 0 || low < 0)
-            die ("not lower-case hexadecimal", text);
+            raw_die ("not lower-case hexadecimal", text);
         buffer.data[i] = (uint8_t) (high * 16 + low);
     }
     return buffer;
-}
-
-static struct target find_target (unsigned node)
-{
-    const char *path = getenv ("MAITRE_CLUSTER");
-    FILE *file = path == NULL ? NULL : fopen (path, "re");
-    struct target target = {.endpoint = ""}, row;
-    char line[512];
-    unsigned number;
-    if (file == NULL)
-        die ("MAITRE_CLUSTER names no readable client file", path == NULL ? "(unset)" : path);
-    while (fgets (line, sizeof line, file) != NULL) {
-        if (sscanf (line, "node %u %127s %40s", &number, row.endpoint, row.server) == 3 && number == node) {
-            memcpy (target.endpoint, row.endpoint, sizeof row.endpoint);
-            memcpy (target.server, row.server, sizeof row.server);
-        }
-        (void) sscanf (line, "client-key %40s %40s", target.client_public, target.client_secret);
-    }
-    fclose (file);
-    if (target.endpoint[0] == '\0')
-        die ("there is no such node in", path);
-    return target;
-}
-
-static void set_keys (void *socket, struct target *target, const char *kind)
-{
-    char other[KEY_TEXT_SIZE], other_secret[KEY_TEXT_SIZE];
-    if (strcmp (kind, "none") == 0 || strcmp (target->server, "-") == 0)
-        return;
-    if (zmq_curve_keypair (other, other_secret) != 0)
-        die ("no key pair", zmq_strerror (zmq_errno ()));
-    bool wrong = strcmp (kind, "wrong") == 0, server = strcmp (kind, "server") == 0;
-    if (!wrong && !server && strcmp (kind, "good") != 0)
-        die ("--key is good, none, wrong or server, not", kind);
-    int failed = zmq_setsockopt (socket, ZMQ_CURVE_SERVERKEY, server ? other : target->server, KEY_TEXT_SIZE);
-    failed |= zmq_setsockopt (socket, ZMQ_CURVE_PUBLICKEY, wrong ? other : target->client_public, KEY_TEXT_SIZE);
-    failed |= zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, wrong ? other_secret : target->client_secret, KEY_TEXT_SIZE);
-    if (failed != 0)
-        die ("a key is refused", zmq_strerror (zmq_errno ()));
 }
 
 /* A request id of this moment, placed anywhere: enough for whatever is refused before its shard looks at it. */
@@ -117,7 +66,7 @@ static struct id request_id (const struct options *options)
     if (options->request_id == NULL)
         return id_make ((uint64_t) now.tv_sec * 1000, 7, (uint64_t) now.tv_nsec);
     if (id_parse (bytes_text (options->request_id), &id) != STATUS_OK)
-        die ("no request id", options->request_id);
+        raw_die ("no request id", options->request_id);
     return id;
 }
 
@@ -138,7 +87,7 @@ static struct buffer make_header (const struct options *options)
     struct buffer buffer = {malloc (REQUEST_HEADER_ENCODED_MAX), 0};
     if (buffer.data == NULL ||
         codec_encode (&request_header_type, &header, buffer.data, REQUEST_HEADER_ENCODED_MAX, &buffer.len) != STATUS_OK)
-        die ("the header does not encode for", options->method);
+        raw_die ("the header does not encode for", options->method);
     return buffer;
 }
 
@@ -148,7 +97,7 @@ static struct buffer make_body (const struct options *options)
         return from_hex (options->body);
     struct buffer buffer = {calloc (1, options->bytes), options->bytes};
     if (buffer.data == NULL)
-        die ("no memory for", "--bytes");
+        raw_die ("no memory for", "--bytes");
     return buffer;
 }
 
@@ -206,10 +155,10 @@ static int parse (int argc, char **argv, struct options *options)
         else if (strcmp (name, "bytes") == 0)
             options->bytes = strtoull (value, NULL, 10);
         else
-            die ("unknown option", argv[at]);
+            raw_die ("unknown option", argv[at]);
     }
     if (at >= argc || argc - at > 2 || options->bytes > BODY_BYTES_MAX)
-        die ("give a method and at most one body", "see the head of raw_call.c");
+        raw_die ("give a method and at most one body", "see the head of raw_call.c");
     options->method = argv[at];
     options->body = at + 1 < argc ? argv[at + 1] : "a0";
     return 0;
@@ -219,18 +168,20 @@ int main (int argc, char **argv)
 {
     struct options options = {.node = 1, .timeout_ms = 2000, .frames = 1, .key = "good"};
     parse (argc, argv, &options);
-    struct target target = find_target (options.node);
+    struct raw_target target;
+    if (!raw_target_find (options.node, &target))
+        raw_die ("there is no such node in", getenv ("MAITRE_CLUSTER"));
     void *context = zmq_ctx_new ();
     void *socket = context == NULL ? NULL : zmq_socket (context, ZMQ_DEALER);
     int linger_ms = 0;
     if (socket == NULL)
-        die ("no socket", zmq_strerror (zmq_errno ()));
+        raw_die ("no socket", zmq_strerror (zmq_errno ()));
     zmq_setsockopt (socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
     zmq_setsockopt (socket, ZMQ_RCVTIMEO, &options.timeout_ms, sizeof options.timeout_ms);
     zmq_setsockopt (socket, ZMQ_SNDTIMEO, &options.timeout_ms, sizeof options.timeout_ms);
-    set_keys (socket, &target, options.key);
+    raw_keys_set (socket, &target, options.key);
     if (zmq_connect (socket, target.endpoint) != 0)
-        die ("cannot connect to", target.endpoint);
+        raw_die ("cannot connect to", target.endpoint);
     send_all (socket, &options);
     int code = print_answer (socket);
     zmq_close (socket);
