@@ -23,6 +23,12 @@ static bool is_sorted (const char *name)
     return end != NULL && strcmp (end, ".sst") == 0;
 }
 
+/* Where the file system has no links the database is believed: a node that cannot start would be worse. */
+static bool link_file (const char *source, const char *target)
+{
+    return link (source, target) == 0 || errno == EEXIST || errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS;
+}
+
 /* Gives each sorted file of a folder its name in another one as well. */
 static bool link_all (const char *from, const char *into)
 {
@@ -33,7 +39,7 @@ static bool link_all (const char *from, const char *into)
         if (!is_sorted (item->d_name))
             continue;
         char *source = small_file_path (from, item->d_name), *target = small_file_path (into, item->d_name);
-        fine = source != NULL && target != NULL && (link (source, target) == 0 || errno == EEXIST);
+        fine = source != NULL && target != NULL && link_file (source, target);
         free (source);
         free (target);
     }
