@@ -146,6 +146,9 @@ as() {
   "$@"
 }
 
+# Whether the nodes are built with a sanitizer: they are slower, and have an allocator of their own.
+sanitized() { nm -D --defined-only "$BIN/maitred" | grep -qE ' __(asan|tsan)_init$'; }
+
 # user_token LOGIN: registers the user when there is none, and logs in.
 user_token() {
   # Hashing takes its time under a sanitizer.

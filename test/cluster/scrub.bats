@@ -2,10 +2,6 @@
 # State that rots under a running node: found, taken out, filled anew by its leaders while the node goes on; nothing is lost.
 load helpers
 
-setup_file() {
-  ldd "$BIN/maitred" | grep -q 'asan\|tsan' && export SLOW=3
-  :
-}
 setup() { CLUSTER=""; }
 teardown() { load_abort; show_logs; cluster_end; }
 
