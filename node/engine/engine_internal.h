@@ -240,13 +240,13 @@ struct engine_counters {
 };
 
 struct peer_state {
-    struct id uuid;     /* bound at first contact, kept on disk; zero: never met */
-    struct id told;     /* the last folder that is none of its; told so whenever there is a link */
-    bool impostor;      /* the last word from that address had another uuid */
-    bool awaited;       /* ... and may become this node's: a replacement waits for a new folder */
-    struct id seen;     /* ... namely this one */
-    uint64_t told_ms;   /* when it was last told so */
-    uint64_t denied_ms; /* when it last said that of this node; 0: never */
+    struct id uuid;                      /* bound at first contact, kept on disk; zero: never met */
+    struct id told;                      /* the last folder that is none of its; told so whenever there is a link */
+    bool impostor;                       /* the last word from that address had another uuid */
+    bool awaited;                        /* ... and may become this node's: a replacement waits for a new folder */
+    struct id seen;                      /* ... namely this one */
+    uint64_t told_ms;                    /* when it was last told so */
+    uint64_t denied_since_ms, denied_ms; /* when it first and last said that of this node; 0: never */
 };
 
 /* The record of replaced nodes (node/placement), and what this node does about it. */

@@ -289,13 +289,15 @@ static void receive_chunk (struct engine *engine, struct bytes item)
     engine_disk_release (engine);
 }
 
-/* One peer may err: only what most of the others say counts. */
+/* One peer may err: only what most of the others say counts. And what one says once may be old: it was on its way when this
+ * node ended, and waited for the link. Who means it says it again. */
 static bool is_denied (const struct engine *engine)
 {
     uint32_t others = engine->config.nodes.node_count - 1, denials = 0;
     for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
         const struct peer_state *peer = &engine->peers[node];
-        denials += peer->denied_ms != 0 && engine->now_ms < peer->denied_ms + DENIED_MS;
+        denials += peer->denied_ms >= peer->denied_since_ms + TELL_MS / 2 && peer->denied_since_ms != 0 &&
+                   engine->now_ms < peer->denied_ms + DENIED_MS;
     }
     return 2 * denials > others;
 }
@@ -310,7 +312,10 @@ static void receive_notice (struct engine *engine, uint32_t node, struct bytes i
     }
     if (!id_equal (&notice.seen, own) || id_equal (&notice.known, own))
         return; /* of a folder that was here before */
-    engine->peers[node].denied_ms = engine->now_ms;
+    struct peer_state *peer = &engine->peers[node];
+    if (peer->denied_since_ms == 0 || engine->now_ms >= peer->denied_ms + DENIED_MS)
+        peer->denied_since_ms = engine->now_ms;
+    peer->denied_ms = engine->now_ms;
     if (engine->exit != ENGINE_EXIT_OK || !is_denied (engine))
         return;
     event_log (EVENT_LOG_ERROR,
