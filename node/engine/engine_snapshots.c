@@ -184,6 +184,12 @@ static bool begin_import (void *context, uint32_t shard, uint64_t id, uint64_t i
         no_room (engine, shard);
         return true; /* its first chunk is refused */
     }
+    if (status == STATUS_DATA_LOSS) {
+        /* What the old state left there is damaged: the database is made anew meanwhile, and the snapshot comes again. */
+        event_log (EVENT_LOG_WARN, "the state database is damaged", event_log_text ("why", error.text));
+        engine_mend_begin (engine);
+        return true;
+    }
     if (status != STATUS_OK)
         state_refused (engine, shard, error.text);
     else
