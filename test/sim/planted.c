@@ -43,7 +43,8 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (R10_REFUSAL_HIDES_TERM, "R10", RAFT, "a refused pre-vote does not show the higher term"),
     ENTRY (R11_NOT_STICKY, "R11", RAFT, "a voter that hears its leader well votes for another all the same"),
     ENTRY (R12_SUSPECT_VOTES, "R12", RAFT_WITH ("2090"), "a replica that lost its tail votes like any other"),
-    ENTRY (R12_SUSPECT_COUNTS, "R12", RAFT, "what a suspect acknowledges counts towards commits and reads"),
+    ENTRY (
+        R12_SUSPECT_COUNTS, "R12", RAFT_WITH ("2090"), "what a suspect acknowledges counts towards commits and reads"),
     ENTRY (R12_TERM_AGAIN, "R12", UNIT ("test_raft_suspect"),
         "suspects elect a leader in a term that they may have forgotten"),
     ENTRY (R12_AMNESIA_UNSEEN, "R12", RAFT, "a leader goes on counting what a replica acknowledged in an earlier life"),
@@ -138,6 +139,7 @@ static bool takes_long (enum planted which)
         PLANTED_R8_NO_JOINT,
         PLANTED_R9_LEARNER_SILENT,
         PLANTED_R10_NO_CHECK_QUORUM,
+        PLANTED_R12_SUSPECT_COUNTS,
         PLANTED_R12_SUSPECT_VOTES,
         PLANTED_R12_CLEARED_EARLY,
         PLANTED_R12_OFFER_OUTLIVES,

@@ -1,6 +1,10 @@
 # What test/sim/planted_run builds in a tree of its own.
 add_custom_target(planted_simulators DEPENDS maitred_sim maitred_sim_gossip)
-foreach(test test_raft_suspect test_store_damage test_store_log test_store_rot)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/planted.c)
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/planted.c units REGEX "UNIT \\(\"")
+list(TRANSFORM units REPLACE ".*UNIT \\(\"([a-z_]+)\"\\).*" "\\1")
+list(REMOVE_DUPLICATES units)
+foreach(test ${units}) # those that the catalogue names
   if(TARGET ${test})
     add_dependencies(planted_simulators ${test})
   endif()
