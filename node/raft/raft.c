@@ -242,9 +242,7 @@ static void link_changed (struct raft *raft, uint32_t node, bool up)
             if (!up && raft->leader == raft->configuration.members[i].replica)
                 raft_vote_link_down (raft);
         } else if (up && peer->state != RAFT_PEER_SNAPSHOT) { /* what was under way is gone */
-            peer->next = (peer->match > peer->required ? peer->match : peer->required) + 1;
-            peer->state = RAFT_PEER_PROBE;
-            peer->probe_sent = false;
+            raft_replicate_probe (raft, peer);
         }
         maitre_assert (raft->leader == 0 || raft->role != RAFT_PRE_CANDIDATE);
     }

@@ -261,6 +261,9 @@ void raft_replicate_tick (struct raft *raft);
 /* False: no quorum was heard in the window that just ended, the leader must step down. */
 bool raft_replicate_check_quorum (struct raft *raft);
 void raft_replicate_commit (struct raft *raft, struct raft_effects *effects);
+/* What was under way to it may be lost: begins again behind what it is known to hold, or, where nothing is known, at the end, as a
+ * fresh leader does. From the first entry on, whoever comes back would be sent everything, by a snapshot once the log was cut. */
+void raft_replicate_probe (struct raft *raft, struct raft_peer *peer);
 /* Notes that the peer answered; NULL when the message is of an earlier life or of nobody we know (R11). */
 struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_message *message);
 

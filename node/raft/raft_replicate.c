@@ -4,6 +4,16 @@
 /* Heartbeats without an answer to what was sent, before it is sent again: far above a slow sync. */
 #define RESEND_HEARTBEATS 4
 
+void raft_replicate_probe (struct raft *raft, struct raft_peer *peer)
+{
+    maitre_assert (raft->role == RAFT_LEADER);
+    uint64_t known = peer->match > peer->required ? peer->match : peer->required;
+    peer->next = (known > 0 ? known : raft_log_last (&raft->log)) + 1;
+    peer->state = RAFT_PEER_PROBE;
+    peer->probe_sent = false;
+    maitre_assert (peer->next > peer->match);
+}
+
 struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_message *message)
 {
     int place = raft_configuration_place (&raft->configuration, message->from);
@@ -17,11 +27,9 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
         if (peer->session != 0 &&
             !PLANTED (R12_AMNESIA_UNSEEN)) { /* restarted under this leader: does it still hold what it acknowledged? */
             peer->required = peer->match > peer->required ? peer->match : peer->required;
-            peer->next = peer->required + 1;
             peer->match = 0;
             peer->check_match = 0;
-            peer->state = RAFT_PEER_PROBE;
-            peer->probe_sent = false;
+            raft_replicate_probe (raft, peer);
         }
         peer->session = message->session;
         peer->suspect = false;

@@ -51,6 +51,29 @@ static void test_raft_snapshot__is_wanted_for_compacted_entries (void **state)
     rig_close (&rig);
 }
 
+/* A replica that was dead when this leader was elected comes back with nearly everything. The leader knows nothing of it: it
+ * asks at the end of its log, and does not send all of its state. The same for one that is started again under this leader
+ * before it has acknowledged anything. */
+static void test_raft_snapshot__is_not_for_one_of_whom_nothing_is_known (void **state)
+{
+    (void) state;
+    struct rig rig;
+    lead_compacted (&rig);
+    rig_step (&rig, (struct raft_event){.type = RAFT_LINK, .node = 3, .up = false});
+    rig_step (&rig, (struct raft_event){.type = RAFT_LINK, .node = 3, .up = true});
+    struct raft_message alive = rig_message (&rig, RAFT_HEARTBEAT_REPLY, 3, rig_status (&rig).term);
+    for (uint64_t session = 7; session <= 8; session++) {
+        alive.session = session;
+        rig_reset (&rig);
+        rig_receive (&rig, alive);
+        rig_turn (&rig);
+        assert_int_equal (rig.effects.snapshots_count, 0);
+        assert_non_null (rig_now (&rig, RAFT_APPEND, 3));
+        assert_int_equal (rig_now (&rig, RAFT_APPEND, 3)->index, 5);
+    }
+    rig_close (&rig);
+}
+
 static void test_raft_snapshot__replication_goes_on_behind_it (void **state)
 {
     (void) state;
@@ -337,6 +360,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_raft_snapshot__is_wanted_for_compacted_entries),
+        cmocka_unit_test (test_raft_snapshot__is_not_for_one_of_whom_nothing_is_known),
         cmocka_unit_test (test_raft_snapshot__replication_goes_on_behind_it),
         cmocka_unit_test (test_raft_snapshot__failed_one_is_asked_for_again_later),
         cmocka_unit_test (test_raft_snapshot__replaces_a_log_that_does_not_fit),
