@@ -315,6 +315,53 @@ static inline struct id fixture_id (struct fixture *fixture, uint32_t hash)
     return id_make (fixture_wall_ms (), hash, ++fixture->next_random);
 }
 
+/* ---- what a node says of itself and of others */
+
+/* The leader of a shard by a node's own word; 0: none known. */
+static inline uint32_t fixture_leader (
+    struct fixture *fixture, uint32_t node, uint32_t shard, struct fixture_reply *reply)
+{
+    struct where_request where = {.has_shard = true, .shard = shard};
+    struct where_reply place;
+    uint8_t memory[1024];
+    struct arena arena;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (fixture_call (fixture, node, METHOD_NUMBER_CLUSTER_WHERE, NULL, &where, reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&where_reply_type, bytes_of (reply->body, reply->body_len), CODEC_STRICT, &arena, &place, NULL),
+        STATUS_OK);
+    return (uint32_t) place.leader;
+}
+
+/* All that cluster.Status says, shards too. Good until the next call of this function. */
+static inline struct status_reply fixture_status (struct fixture *fixture, uint32_t node, struct fixture_reply *reply)
+{
+    static uint8_t memory[64 * 1024];
+    struct arena arena;
+    struct status_request request = {.has_shards = true, .shards = true};
+    struct status_reply status;
+    arena_init (&arena, memory, sizeof memory);
+    assert_int_equal (fixture_call (fixture, node, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&status_reply_type, bytes_of (reply->body, reply->body_len), CODEC_STRICT, &arena, &status, NULL),
+        STATUS_OK);
+    return status;
+}
+
+/* By health.Check, which a node always answers. */
+static inline bool fixture_serves (struct fixture *fixture, uint32_t node, struct fixture_reply *reply)
+{
+    struct health_request request = {0};
+    struct health_reply health;
+    assert_int_equal (fixture_call (fixture, node, METHOD_NUMBER_HEALTH_CHECK, NULL, &request, reply), STATUS_OK);
+    assert_int_equal (
+        codec_decode (&health_reply_type, bytes_of (reply->body, reply->body_len), CODEC_STRICT, NULL, &health, NULL),
+        STATUS_OK);
+    assert_int_equal (health.node, node);
+    assert_true (health.status == HEALTH_STATUS_SERVING || health.status == HEALTH_STATUS_NOT_SERVING);
+    return health.status == HEALTH_STATUS_SERVING;
+}
+
 /* ---- a provider and an offer to book */
 
 struct fixture_offer {

@@ -347,17 +347,6 @@ static int forbid (void **state)
     return 0;
 }
 
-static bool serving (uint32_t node)
-{
-    struct health_request health = {0};
-    struct health_reply answer;
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_HEALTH_CHECK, NULL, &health, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&health_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, NULL, &answer, NULL),
-        STATUS_OK);
-    return answer.status == HEALTH_STATUS_SERVING;
-}
-
 static void test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads (void **state)
 {
     (void) state;
@@ -372,13 +361,13 @@ static void test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads (voi
     book (&offer, 8, STATUS_RESOURCE_EXHAUSTED);
     assert_true (fixture_reason (&reply, "DISK_FULL"));
     assert_true (reply.header.retry_after_ms > 0);
-    assert_false (serving (1));
+    assert_false (fixture_serves (&fixture, 1, &reply));
     fixture_stop (&fixture, 1, true);
     fixture.nodes[1].config.limits.disk_free_min_bytes = 1;
     fixture_start (&fixture, 1);
     book (&offer, 8, STATUS_OK);
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
-    while (!serving (1))
+    while (!fixture_serves (&fixture, 1, &reply))
         assert_true (fixture_mono_ms () < until);
     fixture_close (&fixture);
 }

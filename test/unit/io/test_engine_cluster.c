@@ -17,26 +17,11 @@ static enum status book (uint32_t node, const struct fixture_offer *offer, uint6
     return fixture_book (&fixture, node, offer, bucket, &id, &reservation, &reply);
 }
 
-/* The leader of a shard by a node's own word; 0: none known. */
-static uint32_t leader_of (uint32_t node, uint32_t shard)
-{
-    struct where_request where = {.has_shard = true, .shard = shard};
-    struct where_reply place;
-    uint8_t memory[1024];
-    struct arena arena;
-    arena_init (&arena, memory, sizeof memory);
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_WHERE, NULL, &where, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&where_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &place, NULL),
-        STATUS_OK);
-    return (uint32_t) place.leader;
-}
-
 static uint32_t wait_leader (uint32_t node, uint32_t shard, uint32_t not_node)
 {
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
     uint32_t leader;
-    while ((leader = leader_of (node, shard)) == 0 || leader == not_node) {
+    while ((leader = fixture_leader (&fixture, node, shard, &reply)) == 0 || leader == not_node) {
         assert_true (fixture_mono_ms () < until);
         zmq_poll (NULL, 0, 5);
     }
@@ -51,7 +36,7 @@ static void test_engine_cluster__any_node_answers_and_names_the_leader (void **s
     struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
     for (uint32_t node = 1; node <= 3; node++) {
         assert_int_equal (book (node, &offer, node), STATUS_OK);
-        uint32_t leader = leader_of (node, placement_shard (offer.hash, 4));
+        uint32_t leader = fixture_leader (&fixture, node, placement_shard (offer.hash, 4), &reply);
         if (leader == node)
             assert_false (reply.header.has_leader);
     }
@@ -100,7 +85,8 @@ static void test_engine_cluster__leadership_moves_on_request (void **state)
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
     do /* it goes back by itself after some seconds: on a slow machine before it is looked for */
         status = fixture_call (&fixture, 1, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
-    while ((status != STATUS_OK || leader_of (leader, shard) != leader % 3 + 1) && fixture_mono_ms () < until);
+    while ((status != STATUS_OK || fixture_leader (&fixture, leader, shard, &reply) != leader % 3 + 1) &&
+           fixture_mono_ms () < until);
     assert_int_equal (status, STATUS_OK);
     assert_true (fixture_mono_ms () < until);
     for (uint32_t node = 1; node <= 3; node++)
@@ -202,24 +188,9 @@ static void test_engine_cluster__a_node_far_behind_is_filled_by_snapshots (void 
 
 static uint64_t suspects; /* as of the last shards_seen */
 
-/* Good until the next call. */
-static struct status_reply status_of (uint32_t node)
-{
-    static uint8_t memory[64 * 1024];
-    struct arena arena;
-    struct status_request request = {.has_shards = true, .shards = true};
-    struct status_reply status;
-    arena_init (&arena, memory, sizeof memory);
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&status_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &status, NULL),
-        STATUS_OK);
-    return status;
-}
-
 static void shards_seen (uint32_t node, uint64_t *leaderless, uint64_t *led, bool *healthy)
 {
-    struct status_reply status = status_of (node);
+    struct status_reply status = fixture_status (&fixture, node, &reply);
     *leaderless = status.leaderless;
     *healthy = status.has_healthy && status.healthy;
     *led = suspects = 0;
@@ -236,7 +207,7 @@ static void wait_heard (uint32_t node, uint32_t other)
     static const struct id nobody;
     for (bool heard = false; !heard;) {
         assert_true (fixture_mono_ms () < until);
-        struct status_reply status = status_of (node);
+        struct status_reply status = fixture_status (&fixture, node, &reply);
         for (size_t i = 0; i < status.nodes_count; i++)
             heard |= status.nodes[i].node == other && !id_equal (&status.nodes[i].uuid, &nobody);
     }
@@ -247,7 +218,7 @@ static void wait_seen (uint32_t node, uint32_t other, bool alive)
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
     for (bool seen = false; !seen;) {
         assert_true (fixture_mono_ms () < until);
-        struct status_reply status = status_of (node);
+        struct status_reply status = fixture_status (&fixture, node, &reply);
         for (size_t i = 0; i < status.nodes_count; i++)
             seen |= status.nodes[i].node == other && alive == (status.nodes[i].state <= NODE_STATE_SUSPECT);
     }
@@ -359,13 +330,13 @@ static unsigned log_count (const char *words)
 /* Which node leads that shard when nothing is wrong. */
 static uint32_t home_of (uint32_t shard)
 {
-    return (uint32_t) status_of (1).shards[shard].replicas[0].node;
+    return (uint32_t) fixture_status (&fixture, 1, &reply).shards[shard].replicas[0].node;
 }
 
 static void make_leader (uint32_t node, uint32_t shard, uint64_t until)
 {
     struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
-    while (leader_of (node, shard) != node) {
+    while (fixture_leader (&fixture, node, shard, &reply) != node) {
         assert_true (fixture_mono_ms () < until);
         fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
     }
@@ -438,7 +409,7 @@ static void lead (uint32_t shard, uint32_t node)
 {
     struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
-    while (leader_of (node, shard) != node) {
+    while (fixture_leader (&fixture, node, shard, &reply) != node) {
         assert_true (fixture_mono_ms () < until);
         fixture_call (&fixture, 1, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
     }

@@ -11,24 +11,10 @@
 static struct fixture fixture; /* large; one test at a time */
 static struct fixture_reply reply;
 
-/* By the node's own word, which it always gives. */
-static bool serves (uint32_t node)
-{
-    struct health_request request = {0};
-    struct health_reply health;
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_HEALTH_CHECK, NULL, &request, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&health_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, NULL, &health, NULL),
-        STATUS_OK);
-    assert_int_equal (health.node, node);
-    assert_true (health.status == HEALTH_STATUS_SERVING || health.status == HEALTH_STATUS_NOT_SERVING);
-    return health.status == HEALTH_STATUS_SERVING;
-}
-
 static void wait_serves (uint32_t node, bool wanted)
 {
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
-    while (serves (node) != wanted) {
+    while (fixture_serves (&fixture, node, &reply) != wanted) {
         assert_true (fixture_mono_ms () < until);
         zmq_poll (NULL, 0, 5);
     }
@@ -54,15 +40,7 @@ static void test_engine_health__a_node_whose_shards_have_no_leader_does_not_serv
 /* Where a shard's replicas are, the one that leads when nothing is wrong first. */
 static void nodes_of (uint32_t shard, uint32_t nodes[3])
 {
-    static uint8_t memory[64 * 1024];
-    struct arena arena;
-    struct status_request request = {.has_shards = true, .shards = true};
-    struct status_reply status;
-    arena_init (&arena, memory, sizeof memory);
-    assert_int_equal (fixture_call (&fixture, 1, METHOD_NUMBER_CLUSTER_STATUS, NULL, &request, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&status_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &status, NULL),
-        STATUS_OK);
+    struct status_reply status = fixture_status (&fixture, 1, &reply);
     assert_int_equal (status.shards[shard].replicas_count, 3);
     for (size_t i = 0; i < 3; i++)
         nodes[i] = (uint32_t) status.shards[shard].replicas[i].node;
@@ -88,20 +66,6 @@ static struct id book_and_go (uint32_t node, const struct fixture_offer *offer)
     return request.reservation;
 }
 
-static uint32_t leader_of (uint32_t node, uint32_t shard)
-{
-    struct where_request where = {.has_shard = true, .shard = shard};
-    struct where_reply place;
-    uint8_t memory[1024];
-    struct arena arena;
-    arena_init (&arena, memory, sizeof memory);
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_WHERE, NULL, &where, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&where_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &place, NULL),
-        STATUS_OK);
-    return (uint32_t) place.leader;
-}
-
 static int forbid (void **state)
 {
     (void) state;
@@ -124,7 +88,7 @@ static void test_engine_health__a_draining_node_does_not_serve_and_says_so (void
     uint32_t last = nodes[2]; /* leads the shard only when the others do not */
     wait_serves (last, true);
     uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
-    while (leader_of (last, 1) != nodes[0]) {
+    while (fixture_leader (&fixture, last, 1, &reply) != nodes[0]) {
         assert_true (fixture_mono_ms () < until);
         zmq_poll (NULL, 0, 5);
     }
@@ -132,7 +96,7 @@ static void test_engine_health__a_draining_node_does_not_serve_and_says_so (void
     struct reserve_get_request get = {.reservation = book_and_go (last, &offer)};
     while (fixture_call (&fixture, nodes[0], METHOD_NUMBER_RESERVE_GET, NULL, &get, &reply) != STATUS_OK)
         assert_true (fixture_mono_ms () < until); /* it is on its way through the other node */
-    assert_true (serves (last));
+    assert_true (fixture_serves (&fixture, last, &reply));
     engine_stop (fixture.nodes[last].engine);
     wait_serves (last, false);
     wait_serves (nodes[0], true);

@@ -285,19 +285,6 @@ static void forget_record (uint32_t node)
     assert_int_equal (unlink (path), 0);
 }
 
-static uint32_t leader_of (uint32_t node, uint32_t shard)
-{
-    struct where_request where = {.has_shard = true, .shard = shard};
-    struct where_reply place;
-    struct arena arena;
-    arena_init (&arena, memory, sizeof memory);
-    assert_int_equal (fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_WHERE, NULL, &where, &reply), STATUS_OK);
-    assert_int_equal (
-        codec_decode (&where_reply_type, bytes_of (reply.body, reply.body_len), CODEC_STRICT, &arena, &place, NULL),
-        STATUS_OK);
-    return (uint32_t) place.leader;
-}
-
 /* R12: they forgot what they promised, and their ids still stand in the shards' configurations. */
 static void test_engine_replace__replicas_that_were_given_up_make_no_quorum (void **state)
 {
@@ -311,14 +298,14 @@ static void test_engine_replace__replicas_that_were_given_up_make_no_quorum (voi
     fixture_stop (&fixture, 3, true);
     forget_record (2);
     for (uint32_t shard = 0; shard <= SHARDS; shard++) {
-        while (leader_of (1, shard) != 0)
+        while (fixture_leader (&fixture, 1, shard, &reply) != 0)
             zmq_poll (NULL, 0, 20);
     }
     fixture_start (&fixture, 2);
     uint64_t until = fixture_mono_ms () + 3000; /* several elections */
     while (fixture_mono_ms () < until) {
         for (uint32_t shard = 0; shard <= SHARDS; shard++)
-            assert_int_equal (leader_of (1, shard), 0);
+            assert_int_equal (fixture_leader (&fixture, 1, shard, &reply), 0);
         zmq_poll (NULL, 0, 50);
     }
     fixture_start (&fixture, 3);
