@@ -4,10 +4,7 @@ load helpers
 
 # The nodes tell every change of a leader in their logs.
 setup_file() {
-  PORT=$(port_base 3)
-  CLUSTER=$(mktemp -d "$BATS_FILE_TMPDIR/cluster.XXXXXX")
-  export PORT CLUSTER
-  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 8 >/dev/null
+  cluster_files 3 8
   sed -i 's/level = info/level = debug/' "$CLUSTER"/node-*.conf
   # How quickly everything is handed over is the machine's affair: here all of it must be.
   for n in 1 2 3; do printf 'limits\n    drain_ms = 60000\n' >>"$CLUSTER/node-$n.conf"; done

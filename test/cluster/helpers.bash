@@ -33,6 +33,14 @@ cluster_new() {
   cluster_use
 }
 
+# cluster_files NODES SHARDS [OPTION ...]: only the files of one, of this test (or file) alone, to be changed before `cluster up`.
+cluster_files() {
+  PORT=$(port_base "$1") || { echo "no free ports" >&2; return 1; }
+  CLUSTER=$(mktemp -d "${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/cluster.XXXXXX")
+  export CLUSTER PORT
+  maitred create-cluster --dir "$CLUSTER" --nodes "$1" --port "$PORT" --shards "$2" "${@:3}" >/dev/null
+}
+
 cluster_use() {
   MAITRE_CLUSTER=$CLUSTER/cluster.client
   MAITRE_TOKEN=$(cat "$CLUSTER/admin.token")

@@ -83,10 +83,7 @@ cut_sorted() { truncate -s $(($(stat -c %s "$(sorted)") / 2)) "$(sorted)"; }
 flip_manifest() { local file; for file in "$CLUSTER"/data-2/log/MANIFEST-*; do flip "$file" $(($(stat -c %s "$file") / 2)); done; }
 
 @test "a bit in the first, a middle and the last but one record of a stopped node's log: it starts, is repaired, and nothing is lost" {
-  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
-  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
-  export CLUSTER PORT
-  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster_files 3 4 --no-curve
   cluster up && cluster_use
   rots head # the founding of all its replicas: they all start over
   [ "$emptied" -gt 0 ] || { echo "nothing was emptied"; false; }
@@ -107,10 +104,7 @@ flip_manifest() { local file; for file in "$CLUSTER"/data-2/log/MANIFEST-*; do f
 }
 
 @test "a bit of a sorted file, half of one, a bit of the index, no index, no log at all: it starts, is repaired, and nothing is lost" {
-  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
-  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
-  export CLUSTER PORT
-  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster_files 3 4 --no-curve
   cluster up && cluster_use
   book first
   cluster kill 2 # a start moves what its write-ahead file holds into a sorted one
@@ -137,10 +131,7 @@ flip_manifest() { local file; for file in "$CLUSTER"/data-2/log/MANIFEST-*; do f
 }
 
 @test "two logs lost at once, then three damaged, then three lost: one that has the data leads; where none has it nobody serves" {
-  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
-  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
-  export CLUSTER PORT
-  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster_files 3 4 --no-curve
   cluster up && cluster_use
   free_of() { flock -n "$CLUSTER/data-$1/LOCK" true; }
   all_down() { for n in 1 2 3; do cluster kill $n; done; for n in 1 2 3; do until_true 10 free_of $n; done; }

@@ -8,10 +8,7 @@ teardown() { load_abort; show_logs; cluster_end; }
 # cluster_with LINES: three nodes with these lines under "limits".
 cluster_with() {
   local n
-  PORT=$(port_base 3) || { echo "no free ports" >&2; return 1; }
-  CLUSTER=$(mktemp -d "$BATS_TEST_TMPDIR/cluster.XXXXXX")
-  export CLUSTER PORT
-  maitred create-cluster --dir "$CLUSTER" --nodes 3 --port "$PORT" --shards 4 --no-curve >/dev/null
+  cluster_files 3 4 --no-curve
   for n in 1 2 3; do printf 'limits\n%s\n' "$1" >>"$CLUSTER/node-$n.conf"; done
   cluster up && cluster_use
 }
