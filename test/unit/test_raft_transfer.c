@@ -110,16 +110,22 @@ static void test_raft_transfer__picks_the_best_by_itself (void **state)
     rig_close (&rig);
 }
 
+/* Replica 1 follows 2, and has its first entry on the disk. */
+static void follow (struct rig *rig)
+{
+    rig_open (rig, 3);
+    rig_append (rig, 2, 1, 0, 0, 0, (uint64_t[]){1}, 1);
+    rig_turn (rig);
+    rig_sync (rig);
+    rig_reset (rig);
+}
+
 /* The target asks for real votes at once, and says why it may. */
 static void test_raft_transfer__target_campaigns_without_prevote (void **state)
 {
     (void) state;
     struct rig rig;
-    rig_open (&rig, 3);
-    rig_append (&rig, 2, 1, 0, 0, 0, (uint64_t[]){1}, 1);
-    rig_turn (&rig);
-    rig_sync (&rig);
-    rig_reset (&rig);
+    follow (&rig);
     rig_receive (&rig, rig_message (&rig, RAFT_TIMEOUT_NOW, 3, 1)); /* not its leader */
     assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER);
     rig_receive (&rig, rig_message (&rig, RAFT_TIMEOUT_NOW, 2, 1));
@@ -157,11 +163,7 @@ static void test_raft_transfer__an_offer_to_an_earlier_life_elects_nobody (void 
 {
     (void) state;
     struct rig rig;
-    rig_open (&rig, 3);
-    rig_append (&rig, 2, 1, 0, 0, 0, (uint64_t[]){1}, 1);
-    rig_turn (&rig);
-    rig_sync (&rig);
-    rig_reset (&rig);
+    follow (&rig);
     struct raft_message message = rig_message (&rig, RAFT_TIMEOUT_NOW, 2, 1);
     const uint64_t others[] = {rig.options.session - 1, rig.options.session + 1, 0};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {

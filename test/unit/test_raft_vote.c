@@ -1,6 +1,13 @@
 /* Elections: thesis 3.4, 3.6 (who may win), 4.2.3 and 9.6 (who must not disturb); quick fail-over of design.md. */
 #include "test/support/raft_rig.h"
 
+static void open_voter (struct rig *rig, uint32_t voters_count, uint64_t replica, uint64_t seed)
+{
+    struct raft_configuration voters = rig_voters (voters_count);
+    struct raft_stored stored = {.configuration = &voters};
+    rig_open_stored (rig, &(struct raft_options){.replica = replica, .seed = seed}, &stored);
+}
+
 static struct raft_message vote_request (
     const struct rig *rig, uint8_t type, uint64_t from, uint64_t term, uint64_t index, uint64_t log_term)
 {
@@ -257,9 +264,7 @@ static void test_raft_vote__lost_link_tries_again_between_the_turns_of_others (v
     for (uint64_t seed = 1; seed <= 100; seed++) {
         for (uint64_t rank = 0; rank < 3; rank++) {
             struct rig rig;
-            struct raft_configuration voters = rig_voters (4);
-            struct raft_stored stored = {.configuration = &voters};
-            rig_open_stored (&rig, &(struct raft_options){.replica = rank + 1, .seed = seed}, &stored);
+            open_voter (&rig, 4, rank + 1, seed);
             rig_append (&rig, 4, 1, 0, 0, 0, NULL, 0);
             rig_turn (&rig);
             rig_step (&rig, (struct raft_event){.type = RAFT_LINK, .node = 4, .up = false});
@@ -434,9 +439,7 @@ static void test_raft_vote__followers_of_a_silent_leader_stand_up_one_after_the_
     for (uint64_t seed = 1; seed <= 100; seed++) {
         for (uint64_t replica = 1; replica <= 3; replica++) {
             struct rig rig;
-            struct raft_configuration voters = rig_voters (3);
-            struct raft_stored stored = {.configuration = &voters};
-            rig_open_stored (&rig, &(struct raft_options){.replica = replica, .seed = seed}, &stored);
+            open_voter (&rig, 3, replica, seed);
             rig_receive (&rig, rig_message (&rig, RAFT_HEARTBEAT, replica % 3 + 1, 1));
             uint64_t wait_ms = raft_deadline_ms (rig.raft) - rig.now_ms;
             assert_in_range (wait_ms, 500, 900);
@@ -477,9 +480,7 @@ static void test_raft_vote__rivals_that_split_the_votes_stand_up_again_soon (voi
     for (uint64_t seed = 1; seed <= 100; seed++) {
         for (uint64_t replica = 1; replica <= 3; replica++) {
             struct rig rig;
-            struct raft_configuration voters = rig_voters (3);
-            struct raft_stored stored = {.configuration = &voters};
-            rig_open_stored (&rig, &(struct raft_options){.replica = replica, .seed = seed}, &stored);
+            open_voter (&rig, 3, replica, seed);
             rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN});
             split_votes (&rig, replica % 3 + 1);
             uint64_t wait_ms = raft_deadline_ms (rig.raft) - rig.now_ms;
