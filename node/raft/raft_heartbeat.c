@@ -31,7 +31,7 @@ void raft_heartbeat_tick (struct raft *raft, struct raft_effects *effects)
     if (slot == raft->heartbeat_slot)
         return;
     raft->heartbeat_slot = slot;
-    raft_replicate_tick (raft);
+    raft_replicate_tick (raft, effects);
     raft_heartbeat_send (raft, raft_read_retry (raft), effects);
 }
 

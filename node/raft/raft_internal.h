@@ -70,10 +70,12 @@ enum raft_peer_vote { RAFT_VOTE_NONE = 0, RAFT_VOTE_GRANTED, RAFT_VOTE_CONDITION
 /* peers[i] goes with configuration.members[i], self included. */
 struct raft_peer {
     uint64_t match, next;
-    uint64_t session;         /* the highest one heard in this leadership, 0 = none yet */
-    uint64_t required;        /* what its earlier session acknowledged, until it shows that it still has it (R12) */
-    uint64_t round_acked;     /* ReadIndex */
-    uint64_t confirm_round;   /* a suspect hears nothing that clears it before this round was confirmed without it */
+    uint64_t session;       /* the highest one heard in this leadership, 0 = none yet */
+    uint64_t required;      /* what its earlier session acknowledged, until it shows that it still has it (R12) */
+    uint64_t round_acked;   /* ReadIndex */
+    uint64_t confirm_round; /* a suspect hears nothing that clears it before this round was confirmed without it, */
+    uint64_t
+        confirm_index; /* and this entry, which was made after it called itself suspect, committed; 0: not made yet */
     uint64_t trusted_session; /* it granted the unanimous election of this leader: suspicion is settled (R12) */
     uint64_t heard_ms;        /* when it last answered this leader */
     uint64_t progress_ms;     /* when match last advanced, or something was first sent */
@@ -257,7 +259,7 @@ void raft_append_suspicion (struct raft *raft, struct raft_effects *effects);
 /* ---- raft_replicate.c ---- */
 void raft_replicate_reply (struct raft *raft, const struct raft_message *message, struct raft_effects *effects);
 void raft_replicate_all (struct raft *raft, struct raft_effects *effects);
-void raft_replicate_tick (struct raft *raft);
+void raft_replicate_tick (struct raft *raft, struct raft_effects *effects);
 /* False: no quorum was heard in the window that just ended, the leader must step down. */
 bool raft_replicate_check_quorum (struct raft *raft);
 void raft_replicate_commit (struct raft *raft, struct raft_effects *effects);

@@ -36,8 +36,10 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
         peer->amnesia = false;
     }
     bool suspect = (message->flags & RAFT_FLAG_SUSPECT) != 0;
-    if (suspect && !peer->suspect)
+    if (suspect && !peer->suspect) {
         peer->confirm_round = ++raft->round;
+        peer->confirm_index = 0;
+    }
     if (suspect) { /* it knows by now */
         peer->suspect = true;
         peer->amnesia = false; /* required stays: it may crash again before it noted what it was told */
@@ -135,10 +137,34 @@ void raft_replicate_reply (struct raft *raft, const struct raft_message *message
         accepted (raft, peer, message, effects);
 }
 
+/* A vote that a suspect forgot may be for a term above ours, and its candidate may still hear the others' late. So a
+ * suspect is trusted only when an entry has committed that did not exist when it forgot: those who hold it refuse that
+ * candidate, whose log ends before it, and the others together are no quorum (thesis 3.6.1, R12). */
+static void follow_suspicion (struct raft *raft, struct raft_effects *effects)
+{
+    bool wanted = false;
+    for (uint32_t i = 0; i < raft->configuration.count; i++)
+        wanted = wanted || (raft->peers[i].suspect && raft->peers[i].confirm_index == 0);
+    if (!wanted || raft->transfer_target != 0) /* whoever takes over holds all that there is (R15) */
+        return;
+    if (raft_role_append (raft, RAFT_ENTRY_NOOP, (struct bytes){0}, effects) != STATUS_OK)
+        return; /* no memory: at the next heartbeat */
+    for (uint32_t i = 0; i < raft->configuration.count; i++)
+        if (raft->peers[i].suspect && raft->peers[i].confirm_index == 0)
+            raft->peers[i].confirm_index = raft_log_last (&raft->log);
+    maitre_assert (raft->role == RAFT_LEADER);
+}
+
+static bool suspicion_followed (const struct raft *raft, const struct raft_peer *peer)
+{
+    maitre_assert (peer->suspect);
+    return (peer->confirm_index != 0 && raft->commit >= peer->confirm_index) || PLANTED (R12_VOTE_FORGOTTEN);
+}
+
 /* What a suspect may take for the leader's answer to its restart: only after this leadership was confirmed without it. */
 static uint64_t echo_session (const struct raft *raft, const struct raft_peer *peer)
 {
-    if (peer->suspect && raft_read_confirmed (raft) < peer->confirm_round)
+    if (peer->suspect && (raft_read_confirmed (raft) < peer->confirm_round || !suspicion_followed (raft, peer)))
         return 0;
     return peer->session;
 }
@@ -248,9 +274,10 @@ static bool quorum_active (struct raft *raft)
     return raft_quorum_of (&raft->configuration, active);
 }
 
-void raft_replicate_tick (struct raft *raft)
+void raft_replicate_tick (struct raft *raft, struct raft_effects *effects)
 {
     maitre_assert (raft->role == RAFT_LEADER);
+    follow_suspicion (raft, effects);
     for (uint32_t i = 0; i < raft->configuration.count; i++)
         if ((int) i != raft->self)
             resend_overdue (raft, &raft->peers[i]);

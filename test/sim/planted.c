@@ -47,6 +47,8 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
         R12_SUSPECT_COUNTS, "R12", RAFT_WITH ("2090"), "what a suspect acknowledges counts towards commits and reads"),
     ENTRY (R12_TERM_AGAIN, "R12", UNIT ("test_raft_suspect"),
         "suspects elect a leader in a term that they may have forgotten"),
+    ENTRY (R12_VOTE_FORGOTTEN, "R12", UNIT ("test_raft_suspect"),
+        "a suspect is trusted while the candidate that has its forgotten vote can still win"),
     ENTRY (R12_AMNESIA_UNSEEN, "R12", RAFT, "a leader goes on counting what a replica acknowledged in an earlier life"),
     ENTRY (R12_CLEARED_EARLY, "R12", RAFT, "a suspect is trusted again before it has caught up"),
     ENTRY (R12_MARK_NOT_KEPT, "R12", SHARD, "a replica that is told of its amnesia does not write the mark"),

@@ -541,6 +541,8 @@ struct sim {
     size_t replica_nodes_size;
     uint64_t *voted_terms; /* by replica id: the highest term in which it voted for another, whatever it remembers */
     size_t voted_terms_size;
+    uint64_t *voted_for; /* likewise: for whom */
+    size_t voted_for_size;
     struct sim_op *ops;
     size_t ops_count, ops_size;
     uint64_t clients;

@@ -92,7 +92,9 @@ uint64_t sim_new_replica (struct sim *sim, uint32_t node)
     sim->replica_nodes[id] = node;
     while (sim->voted_terms_size <= id)
         sim_grow (&sim->voted_terms, &sim->voted_terms_size, sim->voted_terms_size, sizeof *sim->voted_terms);
-    sim->voted_terms[id] = 0;
+    while (sim->voted_for_size <= id)
+        sim_grow (&sim->voted_for, &sim->voted_for_size, sim->voted_for_size, sizeof *sim->voted_for);
+    sim->voted_terms[id] = sim->voted_for[id] = 0;
     return id;
 }
 

@@ -84,21 +84,62 @@ static void check_offered (struct sim *sim, const struct raft_message *message)
 static void note_vote (struct sim *sim, const struct raft_message *message)
 {
     uint64_t *voted = &sim->voted_terms[message->from];
-    if (message->term > *voted)
+    if (message->term > *voted) {
         *voted = message->term;
+        sim->voted_for[message->from] = message->to;
+    }
 }
 
-/* R12: who is trusted again is in no earlier term than any in which it ever voted: else it could vote there once more, for
- * somebody else, while the first one still hears of its vote. It has not forgotten more than the quorum that confirmed its
- * leader knows: among four and fewer nobody else is left who could have stood. Among five somebody is (test/README.md). */
+/* How many voters' logs allow a vote for `candidate`, the forgetful one counted as one of them: it voted once. Who is down
+ * or suspect is not asked. */
+static unsigned supporters (struct sim *sim, const struct sim_replica *forgetful, const struct sim_replica *candidate,
+    const struct raft_configuration *members)
+{
+    struct raft_status stands, votes;
+    raft_status (candidate->raft, &stands);
+    unsigned supporters = 0;
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (!(members->members[i].roles & RAFT_VOTER))
+            continue;
+        struct sim_replica *voter = running (sim, members->members[i].replica);
+        if (!voter)
+            continue;
+        raft_status (voter->raft, &votes);
+        bool ahead = votes.last_term > stands.last_term ||
+                     (votes.last_term == stands.last_term && votes.last_index > stands.last_index);
+        supporters += voter == forgetful || voter == candidate || (!ahead && !votes.suspect);
+    }
+    return supporters;
+}
+
+/* R12: who is trusted again may be in an earlier term than one in which it voted once, and could vote there once more. Among
+ * four and fewer the quorum that confirmed its leader leaves nobody out who could have stood; among five somebody may be,
+ * but then he can no longer win: those who hold what has committed since then refuse him. */
 void sim_promise_cleared (struct sim *sim, const struct sim_replica *replica)
 {
-    struct raft_status status;
+    struct raft_status status, stands;
     raft_status (replica->raft, &status);
     uint64_t voted = sim->voted_terms[replica->replica];
-    if (status.term < voted && raft_configuration (replica->raft)->count < 5)
+    if (status.term >= voted)
+        return;
+    const struct raft_configuration *members = raft_configuration (replica->raft);
+    unsigned voters = 0;
+    for (uint32_t i = 0; i < members->count; i++)
+        voters += (members->members[i].roles & RAFT_VOTER) != 0;
+    if (members->count < 5)
         sim_fail (sim, "shard %u: replica %lu is trusted in term %lu, and forgot its vote of term %lu (R12)",
             replica->shard, (unsigned long) replica->replica, (unsigned long) status.term, (unsigned long) voted);
+    struct sim_replica *candidate = running (sim, sim->voted_for[replica->replica]);
+    if (!candidate || raft_configuration_joint (members))
+        return;
+    raft_status (candidate->raft, &stands);
+    if (stands.role != RAFT_CANDIDATE || stands.term != voted)
+        return;
+    if (2 * supporters (sim, replica, candidate, members) > voters)
+        sim_fail (sim,
+            "shard %u: replica %lu is trusted in term %lu, and %lu, for whom it voted in term %lu, can win (R12)",
+            replica->shard, (unsigned long) replica->replica, (unsigned long) status.term,
+            (unsigned long) candidate->replica, (unsigned long) voted);
 }
 
 static void note_candidate (struct sim *sim, const struct raft_message *message)

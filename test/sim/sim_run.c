@@ -279,6 +279,7 @@ static void close_all (struct sim *sim)
     free (sim->ops);
     free (sim->replica_nodes);
     free (sim->voted_terms);
+    free (sim->voted_for);
 }
 
 uint64_t sim_run (const struct sim_options *options, struct sim_result *result)
