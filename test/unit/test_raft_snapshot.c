@@ -329,6 +329,35 @@ static void test_raft_snapshot__cuts_what_a_pre_candidate_has_matched (void **st
     rig_close (&rig);
 }
 
+/* It stood with another log: whoever votes for it means that one. And what a snapshot says of the members may leave it out. */
+static void test_raft_snapshot__ends_a_candidacy (void **state)
+{
+    (void) state;
+    for (int voted = 0; voted <= 1; voted++) {
+        struct rig rig;
+        rig_open (&rig, 3);
+        assert_int_equal (rig_step (&rig, (struct raft_event){.type = RAFT_CAMPAIGN}), STATUS_OK);
+        if (voted)
+            assert_int_equal (rig_receive (&rig, rig_message (&rig, RAFT_PREVOTE_REPLY, 2, 1)), STATUS_OK);
+        rig_turn (&rig);
+        rig_sync (&rig);
+        assert_int_equal (rig_status (&rig).role, voted ? RAFT_CANDIDATE : RAFT_PRE_CANDIDATE);
+        struct raft_configuration without = {.count = 1, .members = {{.replica = 9, .node = 9, .roles = RAFT_VOTER}}};
+        struct raft_event event = {.type = RAFT_RESTORE, .index = 5, .term = 1, .configuration = &without};
+        assert_int_equal (rig_step (&rig, event), STATUS_OK);
+        assert_int_equal (rig_status (&rig).role, RAFT_FOLLOWER);
+        rig_turn (&rig);
+        rig_sync (&rig);
+        uint8_t type = voted ? RAFT_VOTE_REPLY : RAFT_PREVOTE_REPLY;
+        for (uint64_t term = 1; term <= 2; term++) {
+            (void) rig_receive (&rig, rig_message (&rig, type, 9, term));
+            (void) rig_receive (&rig, rig_message (&rig, type, 2, term));
+        }
+        assert_true (rig_status (&rig).role == RAFT_FOLLOWER);
+        rig_close (&rig);
+    }
+}
+
 /* The caller says how far the peer got; what cannot be so is not believed. */
 static void test_raft_snapshot__impossible_ends_start_from_the_known (void **state)
 {
@@ -373,6 +402,7 @@ int main (void)
         cmocka_unit_test (test_raft_snapshot__restart_drops_a_log_that_does_not_continue_it),
         cmocka_unit_test (test_raft_snapshot__restart_refuses_damage),
         cmocka_unit_test (test_raft_snapshot__cuts_what_a_pre_candidate_has_matched),
+        cmocka_unit_test (test_raft_snapshot__ends_a_candidacy),
         cmocka_unit_test (test_raft_snapshot__impossible_ends_start_from_the_known),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
