@@ -45,3 +45,17 @@ load helpers
   printf '%s' "$output" | json server_cpu_s_per_1000
   same "" "$(find "$TMPDIR" -name 'maitred-bench.*')" "folders left"
 }
+
+@test "an interrupted simulation sums up what it did and says where to go on" {
+  "$BIN/test/sim/maitred_simulate" --simulator "$BIN/test/sim/maitred_sim" --seeds 100000 --jobs 1 --json \
+    >"$BATS_TEST_TMPDIR/summary" 3>&- 4>&- &
+  pid=$!
+  until_true 20 pgrep -P "$pid" # seeds are under way
+  kill -INT "$pid"
+  status=0
+  wait "$pid" || status=$?
+  same 130 "$status" "exit code"
+  seeds=$("$BIN/tools/json" seeds <"$BATS_TEST_TMPDIR/summary")
+  [ "$seeds" -gt 0 ]
+  same $((seeds + 1)) "$("$BIN/tools/json" next_seed <"$BATS_TEST_TMPDIR/summary")" "the seed to go on with"
+}

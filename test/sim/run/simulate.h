@@ -68,6 +68,9 @@ struct simulate {
     size_t kinds_count;
 };
 
+/* simulate_main.c: begin no more seeds */
+bool simulate_interrupted (void);
+
 /* simulate_worker.c */
 void simulate_all (struct simulate *self);
 /* Runs the simulator with these arguments to its end; true when it failed. Its last words of standard error go to why,

@@ -15,7 +15,25 @@ static void usage (FILE *out)
         "                        [-- SIMULATOR OPTION ...]\n"
         "\n"
         "Each seed draws nodes, shards, model and fault families, runs twice, and must do the same both times.\n"
-        "Exit status: 0 every seed passed; 1 one failed (what to run again is printed); 2 usage.\n");
+        "Exit status: 0 every seed passed; 1 one failed (what to run again is printed); 2 usage; 130 interrupted: no "
+        "seed\n"
+        "is begun any more, those under way end, and the summary says where to go on. Twice interrupted it ends at "
+        "once.\n");
+}
+
+static volatile sig_atomic_t interrupted;
+
+/* The first time the seeds under way are run to their end, the second time at once. */
+static void on_interrupt (int number)
+{
+    if (interrupted)
+        signal (number, SIG_DFL);
+    interrupted = 1;
+}
+
+bool simulate_interrupted (void)
+{
+    return interrupted != 0;
 }
 
 static bool number (const char *text, uint64_t least, uint64_t *value)
@@ -73,9 +91,14 @@ int main (int argc, char **argv)
         self.jobs = cores < 1 ? 1 : cores > SIMULATE_JOBS_MAX ? SIMULATE_JOBS_MAX : (uint32_t) cores;
     }
     signal (SIGPIPE, SIG_IGN);
+    struct sigaction interrupt = {.sa_handler = on_interrupt}; /* no SA_RESTART: poll is to return */
+    sigaction (SIGINT, &interrupt, NULL);
+    sigaction (SIGTERM, &interrupt, NULL);
     simulate_all (&self);
     for (size_t i = 0; i < self.failures_count; i++)
         simulate_shrink (&self, &self.failures[i]);
     simulate_report (&self);
+    if (self.failures_count == 0 && simulate_interrupted ())
+        return 130;
     return self.failures_count == 0 && self.passed > 0 ? 0 : 1;
 }

@@ -61,16 +61,22 @@ void simulate_progress (const struct simulate *self, bool last)
 {
     static uint64_t shown_us;
     uint64_t now_us = simulate_clock_us ();
-    if (self->quiet || !isatty (2) || (!last && now_us - shown_us < 200000))
+    bool terminal = isatty (2);
+    uint64_t each_us = terminal ? 200000 : 60000000; /* in a file a line a minute */
+    if (self->quiet || (terminal ? !last && now_us - shown_us < each_us : last || now_us - shown_us < each_us))
         return;
+    if (!terminal && shown_us == 0) {
+        shown_us = now_us;
+        return;
+    }
     shown_us = now_us;
     double seconds = (double) (now_us - self->started_us) / 1e6;
     char of[40] = "";
     if (self->seeds != 0)
         snprintf (of, sizeof of, " of %lu", (unsigned long) self->seeds);
-    fprintf (stderr, "\r%lu%s seeds, %.1f simulated hours, %.0f s, %.1f seeds/s, %zu failed%s",
+    fprintf (stderr, "%s%lu%s seeds, %.1f simulated hours, %.0f s, %.1f seeds/s, %zu failed%s", terminal ? "\r" : "",
         (unsigned long) self->passed, of, (double) self->simulated_ms / 3.6e6, seconds,
-        (double) self->passed / (seconds + 0.001), self->failures_count, last ? "\n" : "   ");
+        (double) self->passed / (seconds + 0.001), self->failures_count, last || !terminal ? "\n" : "   ");
 }
 
 /* Each seed is simulated twice. */
@@ -96,16 +102,17 @@ static void report_json (const struct simulate *self, double seconds)
     json_t *kinds = json_object ();
     for (size_t i = 0; i < self->kinds_count; i++)
         json_object_set_new (kinds, self->kinds[i].name, json_integer ((json_int_t) self->kinds[i].count));
-    json_t *report = json_pack (
-        "{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "seeds",
-        (json_int_t) self->passed, "from", (json_int_t) self->from, "whole_nodes", (json_int_t) self->services,
+    json_t *report = json_pack ("{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+                                "s:I, s:o, s:o, s:b, s:I}",
+        "seeds", (json_int_t) self->passed, "from", (json_int_t) self->from, "whole_nodes", (json_int_t) self->services,
         "simulated_hours", (double) self->simulated_ms / 3.6e6, "seconds", seconds, "simulated_s_per_core_s",
         speed (self), "settle_ms_max", (json_int_t) self->settle_ms_max, "settle_seed", (json_int_t) self->settle_seed,
         "elections", (json_int_t) self->elections, "entries_applied", (json_int_t) self->applied, "writes",
         (json_int_t) self->writes, "reads", (json_int_t) self->reads, "unknown", (json_int_t) self->unknown, "repeated",
         (json_int_t) self->repeated, "restores", (json_int_t) self->restores, "changes", (json_int_t) self->changes,
         "noticed_ms_max", (json_int_t) self->noticed_ms_max, "silent_ms_max", (json_int_t) self->silent_ms_max,
-        "faults", kinds, "failures", failures_json (self));
+        "faults", kinds, "failures", failures_json (self), "interrupted", simulate_interrupted (), "next_seed",
+        (json_int_t) self->next_seed);
     json_dumpf (report, stdout, JSON_COMPACT);
     printf ("\n");
     json_decref (report);
@@ -130,6 +137,8 @@ static void report_text (const struct simulate *self, double seconds)
         (unsigned long) self->settle_seed);
     printf ("slowest fail-over of a cluster that is well: %lu ms after a broken connection, %lu ms after silence\n",
         (unsigned long) self->noticed_ms_max, (unsigned long) self->silent_ms_max);
+    if (simulate_interrupted ())
+        printf ("interrupted: go on with --from %lu\n", (unsigned long) self->next_seed);
     for (size_t i = 0; i < self->failures_count; i++) {
         const struct simulate_failure *failure = &self->failures[i];
         printf ("FAILED seed %lu%s\n  %s\n  again: %s\n", (unsigned long) failure->seed,

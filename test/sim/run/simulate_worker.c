@@ -70,6 +70,7 @@ static void start (struct simulate *self, struct simulate_worker *worker, uint64
     pipe_or_die (err);
     worker->pid = fork_or_die ();
     if (worker->pid == 0) {
+        signal (SIGINT, SIG_IGN); /* of the terminal: what was begun is counted */
         const char *arguments[] = {"--any", "--stats", "--seed", seed, "--seeds", seeds, NULL};
         dup2 (out[1], 1);
         dup2 (err[1], 2);
@@ -150,7 +151,7 @@ static void end (struct simulate *self, struct simulate_worker *worker)
 
 static bool more (const struct simulate *self)
 {
-    if (self->failures_count == SIMULATE_FAILURES_MAX)
+    if (self->failures_count == SIMULATE_FAILURES_MAX || simulate_interrupted ())
         return false;
     if (self->seeds != 0)
         return self->next_seed < self->from + self->seeds;
