@@ -58,7 +58,7 @@ void raft_snapshot_restore (struct raft *raft, const struct raft_event *event, s
         raft->base_configuration = *event->configuration; /* a committed one: it is as of an applied index (R7) */
         raft_configuration_use (raft, &raft->base_configuration, event->index);
         raft_persist_reset (raft);
-        raft->commit = event->index; /* what committed behind it was never synced here, and comes again */
+        raft->commit = event->index;     /* what committed behind it was never synced here, and comes again */
         if (raft->role != RAFT_FOLLOWER) /* it stood with another log, and may be no voter in this one */
             raft_role_follow (raft, raft->term, 0, effects);
     } else if (raft->persisted_index < event->index) {
