@@ -12,6 +12,7 @@
 
 #define CHECK_MS 50
 #define RETRY_MS 1000 /* after the disk had no room */
+#define SWEEP_MS 1000 /* from one sweep to the next: a node that comes back takes in snapshots of many shards */
 #define ENTRIES_A_TURN 1024
 #define REPLICAS_A_ROUND 16
 #define LOG_BYTES_HOT (8 * 1024 * 1024)   /* of one replica, not written back yet: that is done at once */
@@ -38,13 +39,13 @@ static void *write_state (void *argument)
         flusher->sweep = false;
         pthread_mutex_unlock (&flusher->lock);
         enum status status = STATUS_OK;
+        bool left = false;
         if (mend) /* the reactor keeps imports away meanwhile: it must not wait for this */
             status = store_mend_copy (engine->store, &flusher->mended, &flusher->error);
         pthread_mutex_lock (&flusher->disk);
         if (round)
             status = store_state_write (engine->store, flusher->batches, flusher->batches_count, &flusher->error);
         if (status == STATUS_OK && sweep) {
-            bool left;
             status = store_state_sweep (engine->store, 16, &left, &flusher->error);
             if (status == STATUS_DATA_LOSS) {
                 /* What is swept is nobody's; whose state lies beside it is found by the scrubber. */
@@ -54,9 +55,9 @@ static void *write_state (void *argument)
         }
         pthread_mutex_unlock (&flusher->disk);
         pthread_mutex_lock (&flusher->lock);
-        if (!round && !mend && status == STATUS_OK)
-            continue;                                                   /* nobody waits for a sweep */
-        flusher->sweep |= sweep && status == STATUS_RESOURCE_EXHAUSTED; /* it comes with the next try */
+        flusher->left |= left || (sweep && status == STATUS_RESOURCE_EXHAUSTED);
+        if (!round && !mend && (status == STATUS_OK || status == STATUS_RESOURCE_EXHAUSTED))
+            continue; /* nobody waits for a sweep, and what it had no room for is left */
         flusher->status = status;
         flusher->done = true;
         flusher->mend = flusher->mend && !mend;
@@ -223,6 +224,33 @@ static void copy_slice (struct engine *engine)
         engine->flushing_count = engine->flush_building = 0;
 }
 
+static bool receiving (const struct engine *engine)
+{
+    bool any = false;
+    for (uint32_t shard = 0; shard <= engine->config.shards && !any; shard++)
+        any = engine->replicas[shard] != NULL && engine->replicas[shard]->import != NULL;
+    return any;
+}
+
+/* Old state goes while the node runs, not only at a start: each snapshot that is taken in leaves a whole copy of its shard
+ * behind. Between rounds, for one under way may still write to what a snapshot has replaced. */
+static void sweep (struct engine *engine)
+{
+    struct flusher *flusher = &engine->flusher;
+    if (engine->now_ms < engine->swept_ms + SWEEP_MS || receiving (engine))
+        return;
+    pthread_mutex_lock (&flusher->lock);
+    bool wanted = engine->old_state || flusher->left;
+    flusher->left = false;
+    flusher->sweep |= wanted;
+    if (wanted)
+        pthread_cond_signal (&flusher->wake);
+    pthread_mutex_unlock (&flusher->lock);
+    if (wanted)
+        engine->swept_ms = engine->now_ms;
+    engine->old_state = false;
+}
+
 static void evict (struct engine *engine)
 {
     if (engine->budget.used_bytes <= engine->budget.max_bytes)
@@ -256,6 +284,7 @@ void engine_flush_step (struct engine *engine)
         return;
     engine->flush_checked_ms = engine->now_ms;
     evict (engine);
+    sweep (engine);
     engine->flush_building = 0;
     choose (engine);
 }

@@ -157,6 +157,7 @@ struct flusher {
     struct store_batch **batches;
     size_t batches_count; /* 0: idle */
     bool sweep;
+    bool left; /* the last sweep did not take all: a snapshot was being received, there was too much, or no room */
     bool mend; /* copy what is good, for a new state database */
     struct store_mend *mended;
     bool done;
@@ -333,6 +334,8 @@ struct engine {
     bool disk_held;              /* flusher.disk, by the reactor: while it takes a snapshot's chunk */
     bool warming;                /* some replica's table comes into memory */
     uint32_t warm_next;          /* shard that is next */
+    bool old_state;              /* a snapshot or an empty replica has replaced some: the flusher is to sweep it */
+    uint64_t swept_ms;           /* when that was asked for */
     uint64_t flush_sweep;        /* counts sweeps: write-backs of all replicas because the log has grown */
     struct replica **flushing;   /* those whose batches are at the flusher */
     size_t flushing_count;

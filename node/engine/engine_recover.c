@@ -524,6 +524,7 @@ bool engine_replica_start_over (struct engine *engine, struct replica *replica, 
         fine = engine_fail (error, ENGINE_EXIT_RESOURCES, "its new state cannot be opened");
     if (fine) {
         renew_replica (engine, replica, &found);
+        engine->old_state = true;
         fine = open_core (engine, replica, &found, session, error);
     }
     table_destroy (&found.table);

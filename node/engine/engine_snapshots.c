@@ -302,6 +302,7 @@ static bool finish_import (
     engine_import_end (replica); /* only now: until the install is committed a sweep must leave the generation alone */
     if (!installed)
         return false;
+    engine->old_state = true;
     struct table *table = table_new (engine->store, &engine->budget, shard, replica->id, generation, false);
     if (table == NULL || failpoint (FAILPOINT_SNAPSHOT_LOAD_BEFORE))
         return false;
