@@ -84,6 +84,7 @@ enum status shard_new (const struct shard_config *config, uint64_t now_ms, struc
     self->snapshot_ops = config->snapshot_ops;
     self->snapshot_context = config->snapshot_context;
     self->calls_max = config->calls_max != 0 ? config->calls_max : SHARD_CALLS_MAX;
+    self->apply_max = config->apply_max != 0 ? config->apply_max : APPLY_MAX;
     self->balance = config->balance;
     self->waiting_deadline_ms = UINT64_MAX;
     self->now_ms = now_ms;

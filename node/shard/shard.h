@@ -80,6 +80,7 @@ struct shard_config {
     const struct shard_snapshot_ops *snapshot_ops;
     void *snapshot_context;
     uint32_t calls_max; /* 0: SHARD_CALLS_MAX */
+    uint32_t apply_max; /* entries that a follower, or a leader that is not ready, applies in one turn; 0: 128 */
     bool balance;       /* hand leadership to the replica of rank 0 once it has caught up */
 };
 

@@ -29,13 +29,15 @@ static void apply_one (struct shard *self, const struct raft_entry *entry)
     shard_calls_applied (self, entry->index, entry->term, &reply);
 }
 
-void shard_apply_all (struct shard *self)
+static void apply_some (struct shard *self, uint64_t most)
 {
     bool live = false; /* only what bears a stamp tells the time: a cold leader's own no-op does not warm its clock */
-    self->apply_due_ms = UINT64_MAX;
-    if (self->applied == self->committed)
+    maitre_assert (most > 0);
+    uint64_t last = self->committed - self->applied > most ? self->applied + most : self->committed;
+    self->apply_due_ms = last < self->committed ? self->now_ms + 1 : UINT64_MAX;
+    if (self->applied == last)
         return;
-    while (self->applied < self->committed && !self->fatal) {
+    while (self->applied < last && !self->fatal) {
         uint64_t index = self->applied + 1;
         const struct raft_entry *entry = raft_entry (self->raft, index);
         maitre_assert (entry != NULL);
@@ -47,6 +49,12 @@ void shard_apply_all (struct shard *self)
     if (self->housekeeping_index != 0 && self->applied >= self->housekeeping_index)
         self->housekeeping_index = 0;
     log_time_applied (&self->log_time, services_log_time (&self->state), self->now_ms, live);
+    maitre_assert (self->fatal || self->applied == last);
+}
+
+void shard_apply_all (struct shard *self)
+{
+    apply_some (self, UINT64_MAX);
     maitre_assert (self->fatal || self->applied == self->committed);
 }
 
@@ -63,9 +71,11 @@ void shard_apply_committed (struct shard *self)
     maitre_assert (self->applied < self->committed);
     if (self->apply_due_ms == UINT64_MAX)
         self->apply_due_ms = self->now_ms + APPLY_LATER_MS;
-    if (self->status.role == RAFT_LEADER || self->shard == 0 || self->committed - self->applied >= APPLY_TOGETHER ||
-        self->now_ms >= self->apply_due_ms)
+    bool leads = self->status.role == RAFT_LEADER;
+    if ((leads && self->applied >= self->ready_index) || self->shard == 0)
         shard_apply_all (self);
+    else if (leads || self->committed - self->applied >= APPLY_TOGETHER || self->now_ms >= self->apply_due_ms)
+        apply_some (self, self->apply_max);
 }
 
 /* A replica that has started anew learns the time from the first entry that it did not find in its log, and so does one

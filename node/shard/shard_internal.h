@@ -56,6 +56,7 @@ struct waiting_call {
 
 #define APPLY_TOGETHER 64
 #define APPLY_LATER_MS 50
+#define APPLY_MAX 128
 
 struct proposed_call {
     uint64_t index, term, token;
@@ -109,6 +110,7 @@ struct shard {
     uint64_t now_ms, wall_median_ms;
     uint64_t committed;    /* handed over by Raft, to be applied */
     uint64_t applied;      /* handed to the services */
+    uint64_t apply_max;    /* entries a turn, where nobody waits for the answer */
     uint64_t apply_due_ms; /* what waits to be applied waits no longer; UINT64_MAX: nothing waits */
     uint64_t applied_told; /* reported to Raft: a turn later, because reporting moves the log under the effects */
     uint64_t live_after;   /* entries above this index were appended after the process started */
@@ -186,7 +188,9 @@ void shard_calls_check (const struct shard *self);
 /* shard_apply.c */
 /* Takes what this turn committed. A leader applies it at once, since somebody waits for the answer. On a follower nobody
  * does: it applies what has come together, up to APPLY_TOGETHER entries or APPLY_LATER_MS, since a shard's rows are in the
- * processor's caches from the second entry on. The system shard is never behind: every node goes by what it says. */
+ * processor's caches from the second entry on. After a start all that came since the last write-back commits with the first
+ * word of the leader, in every shard: so a turn applies no more than apply_max, also on a leader that is not there yet, and
+ * the node's other work goes on between. The system shard is never behind: every node goes by what it says. */
 void shard_apply_committed (struct shard *self);
 /* Applies everything that waits. */
 void shard_apply_all (struct shard *self);

@@ -15,6 +15,7 @@
 
 #define LAST_BUCKET 4000000000u
 #define DEADLINE_MS 30000 /* longer than any fault: nobody gives up */
+#define SLOW_MS 150       /* a call that takes longer is told, for a look at what the nodes did meanwhile */
 
 struct writer;
 
@@ -64,6 +65,11 @@ static void answered (struct maitre *handle, uint64_t call, const struct maitre_
         return;
     }
     uint64_t gap_ns = before_ns == 0 ? 0 : now_ns - before_ns;
+    if (now_ns - client->started_ns > SLOW_MS * UINT64_C (1000000)) /* by the clock of nemesis.jsonl */
+        fprintf (stderr, "slow: %.1f ms until %.3f s, attempts %u, offer %u of %u, client %u, window %lu\n",
+            (double) (now_ns - client->started_ns) / 1e6, (double) now_ns / 1e9, reply->attempts,
+            (client->turn - 1) % client->writer->offer_count, client->writer->offer_count, client->number,
+            (unsigned long) window);
     if (atomic_load (&shared->clients[client->number].window) != window ||
         gap_ns > atomic_load (&shared->clients[client->number].gap_ns)) {
         atomic_store (&shared->clients[client->number].gap_ns, gap_ns);

@@ -222,6 +222,7 @@ void sim_shard_open (
         .snapshot_ops = &sim_shard_snapshot_ops,
         .snapshot_context = self,
         .calls_max = sim->families & SIM_SMALL ? 8 : 0,
+        .apply_max = sim->families & SIM_SMALL ? 3 : 0,
         .balance = (sim->families & SIM_TRANSFER) != 0,
     };
     enum status status = shard_new (&config, sim_node_now_ms (sim, replica->node), &self->core);

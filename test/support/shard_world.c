@@ -145,6 +145,7 @@ void shard_world_start (struct shard_world *w, uint32_t number)
         .snapshot_ops = &shard_world_snapshot_ops,
         .snapshot_context = node,
         .calls_max = w->options.calls_max,
+        .apply_max = w->options.apply_max,
         .balance = w->options.balance};
     enum status status = shard_new (&config, shard_world_clock (w, number), &node->shard);
     maitre_assert (status == STATUS_OK);

@@ -82,7 +82,7 @@ struct shard_world_options {
     uint32_t learners; /* how many of them, the last ones */
     uint64_t seed;
     bool balance;
-    uint32_t calls_max;
+    uint32_t calls_max, apply_max;
     uint64_t log_bytes_max;
 };
 

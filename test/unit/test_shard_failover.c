@@ -20,6 +20,14 @@ static int set_up (void **state)
     return 0;
 }
 
+static int set_up_small_turns (void **state)
+{
+    (void) state;
+    shard_world_init (w, &(struct shard_world_options){.apply_max = 3});
+    offer = shard_world_offer (w, 100000);
+    return 0;
+}
+
 static int tear_down (void **state)
 {
     (void) state;
@@ -404,6 +412,46 @@ static void test_shard_failover__a_restart_goes_on_from_state_and_log (void **st
     assert_int_equal (confirmed (), 30);
 }
 
+/* The first word of a leader commits everything since the last write-back at once, in every shard: the node's other work is
+ * not to wait until all of it is applied. */
+static void test_shard_failover__a_restart_applies_its_log_in_small_turns (void **state)
+{
+    (void) state;
+    uint32_t leader = shard_world_leader (w);
+    for (unsigned i = 0; i < 60; i++)
+        (void) book (leader);
+    shard_world_run (w, 1000);
+    uint64_t written = shard_world_status (w, leader).applied_index;
+    for (uint32_t node = 1; node <= 3; node++)
+        shard_world_crash (w, node);
+    for (uint32_t node = 1; node <= 3; node++)
+        shard_world_start (w, node);
+    bool behind = false;
+    uint64_t token = 0;
+    for (unsigned ms = 0; ms < 2000; ms++) {
+        uint64_t turns[4], applied[4];
+        for (uint32_t node = 1; node <= 3; node++) {
+            turns[node] = w->nodes[node].turns;
+            applied[node] = shard_world_status (w, node).applied_index;
+        }
+        shard_world_run (w, 1);
+        for (uint32_t node = 1; node <= 3; node++) {
+            struct shard_status status = shard_world_status (w, node);
+            assert_true (status.applied_index - applied[node] <= 3 * (w->nodes[node].turns - turns[node]));
+            behind = behind || status.applied_index + 20 < status.commit_index;
+            if (token == 0 && shard_leads (w->nodes[node].shard) && status.applied_index < written)
+                token = book (node); /* waits until all of it is applied */
+        }
+    }
+    assert_true (behind);
+    assert_int_not_equal (token, 0);
+    assert_int_equal (shard_world_wait (w, token)->status, STATUS_OK);
+    for (uint32_t node = 1; node <= 3; node++)
+        assert_true (shard_world_status (w, node).applied_index > written);
+    shard_world_settle (w);
+    assert_int_equal (confirmed (), 61);
+}
+
 static void test_shard_failover__the_log_is_not_cut_beyond_what_was_applied (void **state)
 {
     (void) state;
@@ -472,6 +520,8 @@ int main (void)
             test_shard_failover__a_replica_that_was_away_leads_with_the_right_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_failover__stamps_never_go_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_failover__a_restart_goes_on_from_state_and_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_failover__a_restart_applies_its_log_in_small_turns, set_up_small_turns, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_failover__what_was_not_synced_is_gone_and_was_not_answered, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
