@@ -390,6 +390,7 @@ bool raft_peer_status (const struct raft *raft, uint64_t replica, struct raft_pe
     maitre_assert (status != NULL);
     *status = (struct raft_peer_status){
         .match = place == raft->self ? raft->persisted_index : peer->match,
+        .applied = place == raft->self ? raft->applied : peer->applied,
         .session = peer->session,
         .heard_ms = peer->heard_ms,
         .link_down = peer->link_down,

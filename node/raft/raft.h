@@ -131,7 +131,7 @@ struct raft_message {
         index; /* append: entry before the first; append reply: matched, or the refused `index`; votes: last index */
     uint64_t log_term; /* append: term at index; votes: last term; append refusal: term at hint */
     uint64_t commit;   /* append, heartbeat: the leader's commit index, for heartbeats capped to the peer's match */
-    uint64_t hint;     /* append refusal: the highest index that may match */
+    uint64_t hint;     /* append refusal: the highest index that may match; heartbeat reply: what it has applied */
     uint64_t round;    /* heartbeat and its reply: ReadIndex round, 0 = none */
     uint64_t
         session; /* append, heartbeat, timeout now: the peer's session that the leader has heard; others: the sender's */
@@ -313,6 +313,7 @@ void raft_status (const struct raft *raft, struct raft_status *status);
 /* A leader's view of one peer; false when it is not the leader or does not know the replica. */
 struct raft_peer_status {
     uint64_t match;
+    uint64_t applied;  /* as it last said; 0: it has not */
     uint64_t session;  /* its present life, as far as this leader has heard of it; 0: not yet */
     uint64_t heard_ms; /* when it last answered; only with a session */
     bool link_down, suspect, snapshotting;

@@ -56,6 +56,7 @@ void raft_heartbeat_receive (struct raft *raft, const struct raft_message *messa
     struct raft_message *reply = raft_reply (raft, effects, RAFT_HEARTBEAT_REPLY, message->from);
     reply->round = current || PLANTED (R5_STALE_ROUND_ECHOED) ? message->round : 0;
     reply->flags = raft->suspect ? RAFT_FLAG_SUSPECT : 0;
+    reply->hint = current ? raft->applied : 0;
 }
 
 void raft_heartbeat_reply (struct raft *raft, const struct raft_message *message, struct raft_effects *effects)
@@ -74,6 +75,7 @@ void raft_heartbeat_reply (struct raft *raft, const struct raft_message *message
         return;
     }
     maitre_assert (peer->match < peer->next);
+    peer->applied = message->hint;
     if (message->round > peer->round_acked) {
         peer->round_acked = message->round;
         raft_read_confirm (raft, effects);

@@ -70,6 +70,7 @@ enum raft_peer_vote { RAFT_VOTE_NONE = 0, RAFT_VOTE_GRANTED, RAFT_VOTE_CONDITION
 /* peers[i] goes with configuration.members[i], self included. */
 struct raft_peer {
     uint64_t match, next;
+    uint64_t applied;       /* as it last said; 0: it has not, or an older version does not */
     uint64_t session;       /* the highest one heard in this leadership, 0 = none yet */
     uint64_t required;      /* what its earlier session acknowledged, until it shows that it still has it (R12) */
     uint64_t round_acked;   /* ReadIndex */

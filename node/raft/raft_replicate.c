@@ -32,6 +32,7 @@ struct raft_peer *raft_replicate_heard (struct raft *raft, const struct raft_mes
             raft_replicate_probe (raft, peer);
         }
         peer->session = message->session;
+        peer->applied = 0;
         peer->suspect = false;
         peer->amnesia = false;
     }

@@ -2,6 +2,8 @@
 #include "node/raft/raft_internal.h"
 
 #define SILENT_HEARTBEATS 4 /* who has not answered for so many is no target: proposals would stop for nothing */
+#define APPLY_LAG                                                                                                      \
+    4096 /* who has more to apply answers nobody for a while once it leads: only if nobody else is there */
 
 static bool eligible (const struct raft *raft, uint32_t member)
 {
@@ -13,6 +15,14 @@ static bool eligible (const struct raft *raft, uint32_t member)
            !peer->link_down && peer->session != 0 && peer->state == RAFT_PEER_REPLICATE;
 }
 
+static bool better (const struct raft *raft, const struct raft_peer *a, const struct raft_peer *b)
+{
+    bool a_behind = a->applied != 0 && a->applied + APPLY_LAG < raft->commit;
+    bool b_behind = b->applied != 0 && b->applied + APPLY_LAG < raft->commit;
+    maitre_assert (a != b);
+    return a_behind == b_behind ? a->match > b->match : b_behind;
+}
+
 enum status raft_transfer_begin (struct raft *raft, uint64_t target)
 {
     if (raft->role != RAFT_LEADER)
@@ -21,7 +31,7 @@ enum status raft_transfer_begin (struct raft *raft, uint64_t target)
     for (uint32_t i = 0; i < raft->configuration.count; i++) {
         if (!eligible (raft, i) || (target != 0 && raft->configuration.members[i].replica != target))
             continue;
-        if (best < 0 || raft->peers[i].match > raft->peers[best].match)
+        if (best < 0 || better (raft, &raft->peers[i], &raft->peers[best]))
             best = (int) i;
     }
     if (best < 0)

@@ -227,8 +227,9 @@ static void balance (struct shard *self)
         if (member->rank != 0 || member->replica == self->replica || (member->roles & RAFT_VOTER) == 0)
             continue;
         if (!raft_peer_status (self->raft, member->replica, &peer) || peer.link_down || peer.suspect ||
-            peer.snapshotting || peer.match + 64 < self->status.last_index)
-            continue;
+            peer.snapshotting || peer.match + 64 < self->status.last_index ||
+            (peer.applied != 0 && peer.applied + BALANCE_APPLY_LAG < self->status.commit))
+            continue; /* a leader that first has to apply what it missed would answer nobody meanwhile */
         struct raft_event event = {.type = RAFT_TRANSFER, .replica = member->replica};
         if (shard_raft_step (self, &event) != STATUS_OK)
             return; /* it cannot at the moment; nothing has stopped */

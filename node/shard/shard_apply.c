@@ -75,7 +75,7 @@ void shard_apply_committed (struct shard *self)
     if ((leads && self->applied >= self->ready_index) || self->shard == 0)
         shard_apply_all (self);
     else if (leads || self->committed - self->applied >= APPLY_TOGETHER || self->now_ms >= self->apply_due_ms)
-        apply_some (self, self->apply_max);
+        apply_some (self, leads ? self->apply_max * APPLY_LEADER_TIMES : self->apply_max);
 }
 
 /* A replica that has started anew learns the time from the first entry that it did not find in its log, and so does one

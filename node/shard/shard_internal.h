@@ -21,6 +21,7 @@
 #define HOUSEKEEPING_IDLE_MS 500 /* and one with nothing due so soon; no hold is shorter than a second */
 #define STAMP_AFTER_MS 60000     /* an idle shard's log gets the time at least this often */
 #define BALANCE_AFTER_MS 3000    /* a leadership must have lasted this long before it is handed to rank 0 */
+#define BALANCE_APPLY_LAG 4096   /* entries: 15 ms or so */
 #define BALANCE_AFTER_MS_MAX 300000
 #define BALANCE_BACK_MS 60000    /* a leadership that comes back sooner says that rank 0 does not want it */
 #define MEMBERS_STEP_MS 10       /* how often a leader looks whether the next step to other members can be taken */
@@ -57,6 +58,7 @@ struct waiting_call {
 #define APPLY_TOGETHER 64
 #define APPLY_LATER_MS 50
 #define APPLY_MAX 128
+#define APPLY_LEADER_TIMES 8 /* ... more on a leader that is not ready: calls wait for it */
 
 struct proposed_call {
     uint64_t index, term, token;

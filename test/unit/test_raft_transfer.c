@@ -120,6 +120,51 @@ static void follow (struct rig *rig)
     rig_reset (rig);
 }
 
+/* Who has just come back holds the log, and has yet to apply it: calls would wait for that. */
+static void test_raft_transfer__prefers_who_has_applied_its_log (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open (&rig, 3);
+    rig_lead (&rig);
+    struct bytes payloads[100];
+    for (size_t i = 0; i < 100; i++)
+        payloads[i] = bytes_text ("x");
+    for (unsigned i = 0; i < 50; i++)
+        assert_int_equal (
+            rig_step (&rig, (struct raft_event){.type = RAFT_PROPOSE, .payloads = payloads, .payloads_count = 100}),
+            STATUS_OK);
+    rig_turn (&rig);
+    rig_sync (&rig);
+    uint64_t last = rig_status (&rig).last_index;
+    rig_ack (&rig, 2, last);
+    rig_ack (&rig, 3, last - 1);
+    assert_int_equal (rig_status (&rig).commit, last);
+    for (uint64_t from = 2; from <= 3; from++) {
+        struct raft_message reply = rig_message (&rig, RAFT_HEARTBEAT_REPLY, from, 1);
+        reply.hint = from == 2 ? 1 : last - 100;
+        rig_receive (&rig, reply);
+    }
+    assert_int_equal (transfer (&rig, 0), STATUS_OK);
+    rig_ack (&rig, 3, last);
+    rig_reset (&rig);
+    rig_turn (&rig);
+    assert_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 2));
+    assert_non_null (rig_now (&rig, RAFT_TIMEOUT_NOW, 3));
+    rig_close (&rig);
+    /* A follower tells. */
+    follow (&rig);
+    struct raft_message heartbeat = rig_message (&rig, RAFT_HEARTBEAT, 2, 1);
+    heartbeat.commit = 1;
+    rig_receive (&rig, heartbeat);
+    rig_turn (&rig);
+    rig_reset (&rig);
+    rig_step (&rig, (struct raft_event){.type = RAFT_APPLIED, .index = 1});
+    rig_receive (&rig, heartbeat);
+    assert_int_equal (rig_now (&rig, RAFT_HEARTBEAT_REPLY, 2)->hint, 1);
+    rig_close (&rig);
+}
+
 /* The target asks for real votes at once, and says why it may. */
 static void test_raft_transfer__target_campaigns_without_prevote (void **state)
 {
@@ -223,6 +268,7 @@ int main (void)
         cmocka_unit_test (test_raft_transfer__gives_up_and_works_on),
         cmocka_unit_test (test_raft_transfer__refuses_bad_targets),
         cmocka_unit_test (test_raft_transfer__picks_the_best_by_itself),
+        cmocka_unit_test (test_raft_transfer__prefers_who_has_applied_its_log),
         cmocka_unit_test (test_raft_transfer__target_campaigns_without_prevote),
         cmocka_unit_test (test_raft_transfer__offers_to_the_life_that_it_heard),
         cmocka_unit_test (test_raft_transfer__an_offer_to_an_earlier_life_elects_nobody),

@@ -303,6 +303,37 @@ static void test_shard_housekeeping__balance_stops_when_told (void **state)
     assert_int_equal (shard_world_leader (w), 1);
 }
 
+static bool has_applied_nothing (struct shard_world *shards, uint32_t from, uint32_t to, struct raft_message *message)
+{
+    (void) shards;
+    (void) to;
+    if (from == 1 && message->type == RAFT_HEARTBEAT_REPLY)
+        message->hint = 1;
+    return true;
+}
+
+/* It holds the log, but would answer nobody until it has applied it. */
+static void test_shard_housekeeping__a_rank_0_that_has_much_to_apply_is_not_asked (void **state)
+{
+    (void) state;
+    set_balance (false);
+    crash_until_led_by (2);
+    offer = shard_world_offer (w, 100000);
+    while (shard_world_status (w, 2).commit_index < 4200) {
+        for (unsigned i = 0; i < 60; i++)
+            (void) shard_world_book (w, 2, &offer, 5, RESERVE_MODE_BOOK, NULL);
+        shard_world_run (w, 10);
+    }
+    w->on_raft = has_applied_nothing;
+    shard_world_run (w, 200);
+    set_balance (true);
+    shard_world_run (w, 10000);
+    assert_int_equal (shard_world_leader (w), 2);
+    w->on_raft = NULL;
+    shard_world_run (w, 6000);
+    assert_int_equal (shard_world_leader (w), 1);
+}
+
 static void test_shard_housekeeping__a_rank_0_that_is_behind_or_away_is_not_asked (void **state)
 {
     (void) state;
@@ -376,6 +407,8 @@ int main (void)
         cmocka_unit_test_setup_teardown (test_shard_housekeeping__an_idle_leader_sleeps, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_housekeeping__leadership_goes_to_rank_0, set_up_balanced, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_housekeeping__a_rank_0_that_has_much_to_apply_is_not_asked, set_up_balanced, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_housekeeping__balance_stops_when_told, set_up_balanced, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_housekeeping__a_rank_0_that_is_behind_or_away_is_not_asked, set_up_balanced, tear_down),
