@@ -366,7 +366,7 @@ void nemesis_nodes_stop (struct nemesis *run, bool judge)
         struct nemesis_node *self = &run->nodes[node];
         if (self->state == NODE_DOWN)
             continue;
-        int code = nemesis_wait (self->pid, 20000);
+        int code = nemesis_wait (self->pid, NEMESIS_READY_MS);
         if (code < 0) {
             kill (self->pid, SIGKILL);
             nemesis_wait (self->pid, 5000);
