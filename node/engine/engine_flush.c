@@ -35,11 +35,11 @@ static void *write_state (void *argument)
             continue;
         }
         /* What is handed over while this job runs belongs to the next one. */
-        bool sweep = flusher->sweep, round = flusher->batches_count > 0, mend = flusher->mend && !round;
+        bool round = flusher->batches_count > 0, mend = flusher->mend && !round;
+        bool left = flusher->sweep, sweep = left && !mend; /* a copy that is about to take its place needs none */
         flusher->sweep = false;
         pthread_mutex_unlock (&flusher->lock);
         enum status status = STATUS_OK;
-        bool left = false;
         if (mend) /* the reactor keeps imports away meanwhile: it must not wait for this */
             status = store_mend_copy (engine->store, &flusher->mended, &flusher->error);
         pthread_mutex_lock (&flusher->disk);
