@@ -93,6 +93,7 @@ bool nemesis_node_start (struct nemesis *run, uint32_t node)
     struct nemesis_node *self = &run->nodes[node];
     char program[NEMESIS_PATH], config[NEMESIS_PATH], log[NEMESIS_PATH], chaos[NEMESIS_PATH];
     char control[NEMESIS_PATH + 32], preload[2 * NEMESIS_PATH + 128], data[NEMESIS_PATH], power_dir[NEMESIS_PATH + 32];
+    char options[2 * NEMESIS_PATH];
     bool power = (run->options.families >> FAMILY_POWER & 1) != 0;
     if (self->state != NODE_DOWN)
         return true;
@@ -105,8 +106,10 @@ bool nemesis_node_start (struct nemesis *run, uint32_t node)
     snprintf (preload, sizeof preload, "LD_PRELOAD=%s/test/support/preload_chaos.so%s%s%s", run->options.bin,
         power ? ":" : "", power ? run->options.bin : "", power ? "/test/support/preload_power.so" : "");
     /* A sanitized node wants its runtime loaded first; it does not mind. */
-    const char *const more[] = {
-        control, preload, "ASAN_OPTIONS=verify_asan_link_order=0", power ? power_dir : NULL, NULL};
+    const char *sanitizer = getenv ("ASAN_OPTIONS");
+    snprintf (options, sizeof options, "ASAN_OPTIONS=%s%sverify_asan_link_order=0", sanitizer != NULL ? sanitizer : "",
+        sanitizer != NULL ? ":" : "");
+    const char *const more[] = {control, preload, options, power ? power_dir : NULL, NULL};
     const char *const argv[] = {program, "--config", config, NULL};
     struct child_setup setup = {.argv = argv,
         .space = self->space,

@@ -64,7 +64,8 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
 }
 
 @test "a saved history is judged the same again, and one with a booking taken back with exit code 9 and words" {
-  chaos_run proxy 5 --faults kill --dir "$BATS_TEST_TMPDIR/kept"
+  # Few clients: judging what no order explains takes as long as there are orders.
+  chaos_run proxy 5 --faults kill --clients 3 --dir "$BATS_TEST_TMPDIR/kept"
   same 0 "$status" "exit code"
   history=$BATS_TEST_TMPDIR/kept/history.jsonl
   run "$ROOT/scripts/chaos" replay "$history" --bin "$BIN"

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "test/support/shard_world.h"
+#include "test/support/thorough.h"
 
 static struct shard_world world, *const w = &world;
 static struct id offer;
@@ -360,10 +361,10 @@ static void test_shard_members__stories_of_wipes_and_replacements (void **state)
 {
     tear_down (state);
     wipes = installs = 0;
-    for (uint64_t seed = 0; seed < 400; seed++)
+    for (uint64_t seed = 0; seed < THOROUGH (400); seed++)
         run_seed (seed);
-    assert_true (wipes > 400); /* or the stories are about nothing */
-    assert_true (installs > 200);
+    assert_true (wipes > THOROUGH (400)); /* or the stories are about nothing */
+    assert_true (installs > THOROUGH (200));
     set_up (state);
 }
 
