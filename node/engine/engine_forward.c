@@ -68,6 +68,8 @@ void engine_forward_call_received (struct engine *engine, uint32_t node, struct 
         (struct principal){.id = forward.actor.principal, .kind = forward.actor.kind, .roles = forward.actor.roles};
     call->request_id = forward.request_id;
     call->deadline_ms = engine->now_ms + forward.remaining_ms;
+    if (method->number == METHOD_NUMBER_CLUSTER_PLACEMENT && engine_placement_tell (engine, call))
+        return;
     if (method->class == METHOD_LOCAL)
         engine_local (engine, call, forward.body);
     else

@@ -163,6 +163,19 @@ void engine_gossip_link_down (struct engine *engine, uint32_t node)
     step (engine, &event);
 }
 
+void engine_gossip_forget_replaced (struct engine *engine)
+{
+    for (size_t i = 0; i < gossip_members_count (engine->gossip); i++) {
+        const struct gossip_member *member = gossip_member_at (engine->gossip, i);
+        if (member->state == GOSSIP_ALIVE ||
+            placement_folder_of (&engine->placement.record, member->node, &member->uuid) != PLACEMENT_FOLDER_REFUSED)
+            continue;
+        struct gossip_event event = {.type = GOSSIP_FORGET, .uuid = member->uuid};
+        step (engine, &event);
+        return; /* what is left comes with the next tick */
+    }
+}
+
 void engine_gossip_leave (struct engine *engine)
 {
     struct gossip_event event = {.type = GOSSIP_LEAVE};

@@ -142,7 +142,7 @@ void engine_peers_judge (struct engine *engine)
 {
     for (uint32_t node = 1; node <= engine->config.nodes.node_count; node++) {
         struct peer_state *peer = &engine->peers[node];
-        if (placement_node (&engine->placement.record, node) == NULL)
+        if (node == engine->config.node || placement_node (&engine->placement.record, node) == NULL)
             continue;
         if (peer->impostor) {
             struct id seen = peer->seen;

@@ -324,6 +324,26 @@ static void ask (struct engine *engine)
         engine_call_refuse (engine, call, STATUS_UNAVAILABLE, "LEADER_BUSY", "try again", 0);
 }
 
+/* A client's question goes to the leader, and no further: what it is told is the newest. */
+static bool is_nodes_own (const struct principal *principal)
+{
+    return id_is_zero (&principal->id) && principal->roles == ROLE_ADMIN;
+}
+
+bool engine_placement_tell (struct engine *engine, struct call *call)
+{
+    struct replica *replica = engine->replicas[0];
+    struct placement_reply reply = {.placement = engine->placement.record};
+    bool leads = replica != NULL && replica->leader_node == engine->config.node;
+    size_t len;
+    if (leads || !engine->placement.on_disk || !is_nodes_own (&call->principal) ||
+        codec_encode (&placement_reply_type, &reply, engine->encoded, ENGINE_PAGE_BYTES_MAX, &len) != STATUS_OK)
+        return false;
+    struct route_answer answer = {.status = STATUS_OK, .body = bytes_of (engine->encoded, len)};
+    engine_call_answer (engine, call, &answer);
+    return true;
+}
+
 void engine_placement_answer (struct engine *engine, const struct route_answer *answer)
 {
     struct placement_reply reply;
@@ -345,6 +365,7 @@ void engine_placement_tick (struct engine *engine)
     struct replica *replica = engine->replicas[0];
     struct placement_state *placement = &engine->placement;
     engine_placement_applied (engine);
+    engine_gossip_forget_replaced (engine);
     /* One that is being filled, or whose folder the others do not take for this node's, is told nothing by Raft. */
     bool told = replica != NULL && replica->leader_node != 0;
     bool news = gossip_ring_epoch (engine->gossip) > placement->record.epoch || placement->record.has_running;

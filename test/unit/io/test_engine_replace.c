@@ -317,6 +317,55 @@ static void test_engine_replace__replicas_that_were_given_up_make_no_quorum (voi
     fixture_close (&fixture);
 }
 
+static void wait_placed_leader (uint32_t node, uint32_t shard)
+{
+    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    while (fixture_leader (&fixture, node, shard, &reply) != node) {
+        assert_true (fixture_mono_ms () < until);
+        fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
+    }
+}
+
+/* What gossip still tells of a folder that was replaced is the first that an empty node hears of that number. It then ignores
+ * the node that lives there, which may be the very one that leads the system shard: another one must tell it. */
+static void test_engine_replace__an_old_rumour_is_put_right_by_who_knows_the_record (void **state)
+{
+    (void) state;
+    fixture_init (&fixture, 3, SHARDS);
+    fixture_start_all (&fixture);
+    wait_healthy ();
+    struct fixture_offer offer = fixture_offer_new (&fixture, 1, "inn", 1);
+    assert_int_equal (book (1, &offer, 1), STATUS_OK);
+    fixture_stop (&fixture, 3, true);
+    struct store *store = open_store (3);
+    struct id old = store_identity (store)->node;
+    store_close (&store);
+    fixture_start (&fixture, 3);
+    lose_and_replace (3, 1);
+    fixture_start (&fixture, 3);
+    wait_over (1);
+    wait_healthy ();
+    wait_placed_leader (3, 0);
+
+    fixture_stop (&fixture, 2, true);
+    wipe (2);
+    uint8_t peers[4 * ID_SIZE] = {0}; /* node 2 itself, and 1, it has yet to meet */
+    memcpy (peers + 3 * ID_SIZE, old.b, ID_SIZE);
+    store = open_store (2);
+    assert_int_equal (store_file_put (store, "peers", bytes_of (peers, sizeof peers)), STATUS_OK);
+    store_close (&store);
+    replace (2, 1);
+    assert_int_equal (fixture_leader (&fixture, 1, 0, &reply), 3);
+    fixture_start (&fixture, 2);
+    assert_int_equal (fixture_wait_exit (&fixture, 2), ENGINE_EXIT_AGAIN);
+    fixture_start (&fixture, 2);
+    wait_over (1);
+    wait_healthy ();
+    assert_int_equal (book (2, &offer, 1), STATUS_FAILED_PRECONDITION);
+    fixture_close (&fixture);
+}
+
 static int forbid (void **state)
 {
     (void) state;
@@ -385,6 +434,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_engine_replace__old_replicas_go_new_ones_are_made_once),
         cmocka_unit_test (test_engine_replace__replicas_that_were_given_up_make_no_quorum),
+        cmocka_unit_test (test_engine_replace__an_old_rumour_is_put_right_by_who_knows_the_record),
         cmocka_unit_test (test_engine_replace__a_replica_that_is_missing_later_is_not_made_again),
         cmocka_unit_test_teardown (test_engine_replace__a_folder_that_was_refused_may_be_the_new_one, forbid),
     };
