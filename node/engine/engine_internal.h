@@ -481,9 +481,7 @@ WARN_UNUSED enum status engine_placement_save (struct engine *engine, const stru
 /* After a record gave this node new replicas: makes them, empty, and drops its old ones. False: error tells. */
 bool engine_placement_found (struct engine *engine, const struct engine_held *held, struct engine_error *error);
 void engine_placement_take (struct engine *engine, struct bytes record);
-/* To another node that asks where shard 0 is not led: the record that this one goes by. It committed, and who asks takes only
- * what is newer. For who asks may not hear the leader at all: where it takes that node for somebody else, by an old rumour of
- * the folder that was there before, only the record can put that right. False: go on as with any call. */
+/* To a node that asks where shard 0 is not led: the record that this one goes by. False: go on as with any call. */
 bool engine_placement_tell (struct engine *engine, struct call *call);
 void engine_placement_answer (struct engine *engine, const struct route_answer *answer);
 /* The system shard's state may have changed: before anybody is answered, so that a node that is replaced and started at once
@@ -503,8 +501,7 @@ WARN_UNUSED enum status engine_gossip_open (struct engine *engine);
 void engine_gossip_drain (struct engine *engine);
 void engine_gossip_tick (struct engine *engine);
 void engine_gossip_link_down (struct engine *engine, uint32_t node);
-/* A folder that was replaced and is dead is nobody's any more: nobody is to look for it (S2), nor hear of it who joins. */
-void engine_gossip_forget_replaced (struct engine *engine);
+void engine_gossip_forget_replaced (struct engine *engine); /* dead folders that the record has given up */
 void engine_gossip_leave (struct engine *engine);
 void engine_gossip_join (struct engine *engine);
 

@@ -163,6 +163,7 @@ void engine_gossip_link_down (struct engine *engine, uint32_t node)
     step (engine, &event);
 }
 
+/* Nobody's any more: nobody is to look for it (S2), nor hear of it who joins. */
 void engine_gossip_forget_replaced (struct engine *engine)
 {
     for (size_t i = 0; i < gossip_members_count (engine->gossip); i++) {

@@ -324,7 +324,9 @@ static void ask (struct engine *engine)
         engine_call_refuse (engine, call, STATUS_UNAVAILABLE, "LEADER_BUSY", "try again", 0);
 }
 
-/* A client's question goes to the leader, and no further: what it is told is the newest. */
+/* The record committed, and a node that asks takes only what is newer. It may not hear the leader at all: where it takes that
+ * one for somebody else, by an old rumour of the folder that was there before, only the record can put that right. A client's
+ * question goes to the leader, and no further: what it is told is the newest. */
 static bool is_nodes_own (const struct principal *principal)
 {
     return id_is_zero (&principal->id) && principal->roles == ROLE_ADMIN;
