@@ -484,8 +484,7 @@ void engine_placement_take (struct engine *engine, struct bytes record);
 /* To a node that asks where shard 0 is not led: the record that this one goes by. False: go on as with any call. */
 bool engine_placement_tell (struct engine *engine, struct call *call);
 void engine_placement_answer (struct engine *engine, const struct route_answer *answer);
-/* The system shard's state may have changed: before anybody is answered, so that a node that is replaced and started at once
- * is not taken for a stranger. */
+/* The system shard's state may have changed: before anybody is answered, who starts at once may be the replaced one. */
 void engine_placement_applied (struct engine *engine);
 void engine_placement_tick (struct engine *engine);                        /* about ten times a second, as the next */
 uint64_t engine_own_replica (const struct engine *engine, uint32_t shard); /* 0: none */
