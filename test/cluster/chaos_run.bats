@@ -64,8 +64,7 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
 }
 
 @test "a saved history is judged the same again, and one with a booking taken back with exit code 9 and words" {
-  # Few clients: judging what no order explains takes as long as there are orders.
-  chaos_run proxy 5 --faults kill --clients 3 --dir "$BATS_TEST_TMPDIR/kept"
+  chaos_run proxy 5 --faults kill --dir "$BATS_TEST_TMPDIR/kept"
   same 0 "$status" "exit code"
   history=$BATS_TEST_TMPDIR/kept/history.jsonl
   run "$ROOT/scripts/chaos" replay "$history" --bin "$BIN"
@@ -74,7 +73,9 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
   awk '!done && /"c":100[0-9]+,.*"type":"ok","state":"confirmed","version":1,/ {
     done = sub(/"confirmed","version":1/, "\"cancelled\",\"version\":2")
   } {print} END {exit !done}' "$history" >"$BATS_TEST_TMPDIR/planted.jsonl"
-  run "$ROOT/scripts/chaos" replay "$BATS_TEST_TMPDIR/planted.jsonl" --bin "$BIN"
+  # That no order explains it may take minutes to show, where it is one of hundreds of operations on the same things: the
+  # counts of the final reads contradict it at once.
+  run "$ROOT/scripts/chaos" replay "$BATS_TEST_TMPDIR/planted.jsonl" --limit-s 5 --bin "$BIN"
   same 9 "$status" "exit code of a replay with a planted violation ($output)"
   matches '*VIOLATION*' "$output"
 }
