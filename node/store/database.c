@@ -112,6 +112,19 @@ static enum status open_database (
     return status == STATUS_INTERNAL && !disk ? STATUS_DATA_LOSS : status;
 }
 
+bool database_unbounded (const struct database *database)
+{
+    const rocksdb_livefiles_t *files = rocksdb_livefiles (database->db);
+    bool any = false;
+    for (int i = 0; i < rocksdb_livefiles_count (files) && !any; i++) {
+        size_t len;
+        rocksdb_livefiles_smallestkey (files, i, &len);
+        any = len == 0;
+    }
+    rocksdb_livefiles_destroy (files);
+    return any;
+}
+
 enum status database_open_log_at (
     struct store *store, struct database *log, const char *dir, enum database_use use, struct store_error *error)
 {
@@ -154,7 +167,12 @@ enum status database_open_state (struct store *store, bool create, struct store_
         rocksdb_options_set_ratelimiter (state->options, state->limiter);
     }
     rocksdb_writeoptions_disable_WAL (state->write, 1);
-    return open_database (state, store->state_dir, store->folder.read_only, "state database", error);
+    enum status status = open_database (state, store->state_dir, store->folder.read_only, "state database", error);
+    /* A node ended before it could take that file out again, or files that came in with it stand there without it. */
+    if (status == STATUS_OK && database_unbounded (state))
+        return store_fail (error, STATUS_DATA_LOSS,
+            "state database: the disk did not let it read a file that it was given, so its keys cannot be found");
+    return status;
 }
 
 void database_close (struct database *database)

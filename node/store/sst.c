@@ -116,6 +116,17 @@ enum status sst_finish (struct sst *sst, struct store_error *error)
     return sst->writer == NULL ? STATUS_OK : end_file (sst, error);
 }
 
+/* What nobody finds is taken out again: as if it had never come. Of several files the others would stay, so this one does as
+ * well, and the next start finds it: that state is filled anew. */
+static enum status take_out (struct sst *sst, struct store_error *error)
+{
+    char *failed = NULL;
+    if (sst->count == 1)
+        rocksdb_delete_file_in_range (sst->store->state.db, "", 0, "", 0, &failed);
+    rocksdb_free (failed);
+    return store_fail (error, STATUS_INTERNAL, "the state database could not read a file that it took in");
+}
+
 enum status sst_ingest (struct sst *sst, struct store_error *error)
 {
     struct store *store = sst->store;
@@ -133,6 +144,8 @@ enum status sst_ingest (struct sst *sst, struct store_error *error)
     rocksdb_ingestexternalfileoptions_destroy (options);
     if (failed != NULL)
         return database_fail (error, "the state database does not take files in", failed);
+    if (database_unbounded (&store->state))
+        return take_out (sst, error);
     pthread_mutex_lock (&store->lock);
     store->stats.state_writes++;
     pthread_mutex_unlock (&store->lock);

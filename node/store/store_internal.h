@@ -91,6 +91,10 @@ WARN_UNUSED enum status database_open_log (struct store *store, bool create, str
 WARN_UNUSED enum status database_open_state (struct store *store, bool create, struct store_error *error);
 void database_close (struct database *database);
 
+/* Whether a file stands there of which nobody finds anything. RocksDB 7.8 takes a file in, and says that all is well, also
+ * where it could not read which keys the file has: it has no bounds then. No key of ours is empty. */
+bool database_unbounded (const struct database *database);
+
 /* Deletes SST files that a crash left on their way into the state database. INTERNAL. */
 WARN_UNUSED enum status store_state_forget_ingest (struct store *store, struct store_error *error);
 
