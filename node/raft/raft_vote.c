@@ -39,11 +39,16 @@ static uint64_t own_rank (const struct raft *raft)
 
 /* Until a voter notices itself that the leader is gone it sticks to it, and most notice within milliseconds of one another:
  * so the first try is repeated soon, before the next rank's turn, and it needs no disk. From then on each voter has its
- * turn once more before it is repeated. Two that try in the same moment split the votes, and wait for several steps. */
+ * turn once more before it is repeated. Two that try in the same moment split the votes, and wait for several steps.
+ * Where a leader fell silent, too: it may have been heard a little later elsewhere, or clocks may run apart, and whoever
+ * stands first may hold the only log that can win. After a whole timeout more a second would have passed (P6). */
 static void arm_pre_candidate (struct raft *raft)
 {
     if (!raft_quick (raft)) {
-        raft_role_arm (raft);
+        uint64_t spread_ms = raft->options.election_max_ms - raft->options.election_min_ms;
+        uint64_t turn_ms = spread_ms / raft_role_turns (raft);
+        raft->election_deadline_ms = raft->now_ms + spread_ms + 1 + raft_random (raft, turn_ms / 8 + 1);
+        maitre_assert (raft->election_deadline_ms > raft->now_ms);
         return;
     }
     uint64_t step_ms = raft->options.quick_step_ms;

@@ -352,8 +352,10 @@ uint64_t shard_deadline_ms (const struct shard *self)
 {
     uint64_t deadline_ms = earlier (raft_deadline_ms (self->raft), self->waiting_deadline_ms);
     deadline_ms = earlier (deadline_ms, self->apply_due_ms);
-    if (self->status.role == RAFT_LEADER) /* whose heartbeats also time its snapshots and its balance */
+    if (self->status.role == RAFT_LEADER) { /* whose heartbeats also time its balance */
         deadline_ms = earlier (deadline_ms, self->housekeeping_next_ms);
+        deadline_ms = earlier (deadline_ms, shard_snapshot_resend_ms (self));
+    }
     return deadline_ms;
 }
 

@@ -14,7 +14,7 @@
 #include "schemas/runtime/planted.h"
 
 #define SNAPSHOT_WINDOW_CHUNKS 4 /* unacknowledged chunks of one transfer: bounds the sender's memory */
-#define SNAPSHOT_RESEND_MS 500
+#define SNAPSHOT_RESEND_MS 485   /* no multiple of the heartbeats: see shard_deadline_ms */
 #define SNAPSHOT_ABANDON_MS 10000
 #define SNAPSHOT_LOG_BYTES_KEPT (48 * 1024 * 1024) /* so much log is kept for who is still being filled */
 #define HOUSEKEEPING_CHECK_MS 20 /* how often a busy leader looks for due holds: well within the promised 100 ms */
@@ -206,6 +206,7 @@ void shard_members_step (struct shard *self);
 void shard_snapshot_begin (struct shard *self, uint64_t replica, uint32_t node);
 void shard_snapshot_acked (struct shard *self, const struct snapshot_ack *ack);
 void shard_snapshot_pump (struct shard *self);
+uint64_t shard_snapshot_resend_ms (const struct shard *self); /* when chunks are due again; UINT64_MAX: never */
 void shard_snapshot_send_close (struct shard *self);
 bool shard_snapshot_sending (const struct shard *self);
 uint64_t shard_snapshot_floor (const struct shard *self); /* lowest index that is being sent */

@@ -168,6 +168,20 @@ static void out_pump (struct shard *self, struct snapshot_out *out)
     out_fill (self, out);
 }
 
+/* A time of its own, and not the next heartbeat's: a last chunk is taken only by a replica that has nothing else to do in that
+ * turn (engine_peers.c), and one that comes with a heartbeat each time would never be. */
+uint64_t shard_snapshot_resend_ms (const struct shard *self)
+{
+    uint64_t due_ms = UINT64_MAX;
+    for (size_t i = 0; self->sending > 0 && i < RAFT_MEMBERS_MAX; i++) {
+        const struct snapshot_out *out = &self->out[i];
+        if (out->replica != 0 && out->acked < out->next && out->sent_ms + SNAPSHOT_RESEND_MS < due_ms)
+            due_ms = out->sent_ms + SNAPSHOT_RESEND_MS;
+    }
+    maitre_assert (self->sending > 0 || due_ms == UINT64_MAX);
+    return due_ms;
+}
+
 void shard_snapshot_pump (struct shard *self)
 {
     for (size_t i = 0; self->sending > 0 && i < RAFT_MEMBERS_MAX && !self->fatal; i++) {

@@ -518,6 +518,31 @@ static void test_raft_vote__rivals_wait_longer_each_time (void **state)
     rig_close (&rig);
 }
 
+/* P6: the first who stands may hold the only log that can win, and be refused because another one heard the leader a little
+ * later, or has a slower clock. A second after the leader fell silent it must have asked again. */
+static void test_raft_vote__asks_again_within_a_second_of_silence (void **state)
+{
+    (void) state;
+    struct rig rig;
+    rig_open_log (&rig, 3, 1, (uint64_t[]){1}, 1); /* replica 1 has rank 0 */
+    rig_receive (&rig, rig_message (&rig, RAFT_HEARTBEAT, 2, 1));
+    uint64_t silent_ms = rig.now_ms;
+    for (int try = 0; try < 2; try++) {
+        rig_turn (&rig);
+        rig_reset (&rig);
+        rig_tick (&rig, raft_deadline_ms (rig.raft) - rig.now_ms);
+        assert_int_equal (rig_status (&rig).role, RAFT_PRE_CANDIDATE);
+        assert_non_null (rig_now (&rig, RAFT_PREVOTE, 2));
+        for (uint64_t from = 2; from <= 3; from++) {
+            struct raft_message refusal = rig_message (&rig, RAFT_PREVOTE_REPLY, from, 1);
+            refusal.flags = RAFT_FLAG_REJECT;
+            rig_receive (&rig, refusal);
+        }
+    }
+    assert_in_range (rig.now_ms - silent_ms, 900, 1020);
+    rig_close (&rig);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +569,7 @@ int main (void)
         cmocka_unit_test (test_raft_vote__first_elections_are_staggered_by_rank),
         cmocka_unit_test (test_raft_vote__followers_of_a_silent_leader_stand_up_one_after_the_other),
         cmocka_unit_test (test_raft_vote__rivals_that_split_the_votes_stand_up_again_soon),
+        cmocka_unit_test (test_raft_vote__asks_again_within_a_second_of_silence),
         cmocka_unit_test (test_raft_vote__rivals_wait_longer_each_time),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

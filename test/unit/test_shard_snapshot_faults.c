@@ -113,10 +113,11 @@ static void test_shard_snapshot_faults__the_log_is_kept_for_who_is_being_filled 
     assert_true (done > 5);
     assert_int_equal (w->nodes[leader].snapshots_opened, opened + 1);
     shard_world_run (w, 500);
+    book_many (1); /* something to write back */
     shard_world_write_back (w, leader, 0);
     shard_world_run (w, 10);
     assert_int_equal (shard_world_status (w, leader).snapshot_index, shard_world_status (w, leader).applied_index);
-    settle (33 + done);
+    settle (34 + done);
 }
 
 /* ---- several at once, and everything at once */

@@ -105,6 +105,35 @@ static void test_shard_snapshot_transfer__a_gap_is_filled_at_once (void **state)
     settle (33);
 }
 
+static uint64_t beat_ms, last_chunks;
+
+static bool note_heartbeats (struct shard_world *in, uint32_t from, uint32_t to, struct raft_message *message)
+{
+    (void) from;
+    if (to == behind && message->type == RAFT_HEARTBEAT)
+        beat_ms = in->now_ms;
+    return true;
+}
+
+/* As a node does: the last chunk is dropped where the replica has other things to do in the same turn, and the first time. */
+static bool drop_beside_heartbeats (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
+{
+    (void) from, (void) to;
+    return !chunk->last || (last_chunks++ > 0 && in->now_ms != beat_ms);
+}
+
+static void test_shard_snapshot_transfer__a_last_chunk_does_not_come_with_a_heartbeat_each_time (void **state)
+{
+    (void) state;
+    last_chunks = beat_ms = 0;
+    w->on_raft = note_heartbeats;
+    w->on_chunk = drop_beside_heartbeats;
+    wait_until (caught_up, 2500);
+    assert_true (last_chunks > 1);
+    w->on_raft = NULL;
+    settle (33);
+}
+
 static uint64_t spoiled;
 
 static bool spoil (struct shard_world *in, uint32_t from, uint32_t to, struct snapshot_chunk *chunk)
@@ -412,6 +441,8 @@ int main (void)
         cmocka_unit_test_setup_teardown (test_shard_snapshot_transfer__lost_chunks_come_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_transfer__repeated_and_reordered_chunks_do_no_harm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown (
+            test_shard_snapshot_transfer__a_last_chunk_does_not_come_with_a_heartbeat_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown (test_shard_snapshot_transfer__a_gap_is_filled_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown (
             test_shard_snapshot_transfer__damaged_chunks_are_taken_only_when_they_are_whole, set_up, tear_down),
