@@ -17,6 +17,8 @@ struct rig {
     uint64_t now_ms;
     bool receiving, dead;
     uint64_t index; /* of the snapshot that is coming in */
+    uint64_t written,
+        written_term; /* the state that can be sent: of the last snapshot that came in, else the first entry's */
 };
 
 static uint8_t *scratch_memory, *arena_memory, *wire;
@@ -24,8 +26,10 @@ static struct arena scratch;
 
 static bool open_none (void *context, uint32_t shard, uint64_t *index, uint64_t *term, void **snapshot)
 {
+    struct rig *rig = context;
     (void) shard;
-    *index = *term = 1;
+    *index = rig->written;
+    *term = rig->written_term;
     *snapshot = context;
     return true;
 }
@@ -67,6 +71,8 @@ static bool finish (
     maitre_assert (rig->receiving && shard == SHARD && index == rig->index && term > 0);
     maitre_assert (members->count > 0 && raft_configuration_valid (members));
     rig->receiving = false;
+    rig->written = index; /* the log may begin there from now on */
+    rig->written_term = term;
     return true;
 }
 
@@ -184,7 +190,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
     struct arena arena;
     struct fuzz fuzz = {.at = data, .left = size, .arena = &arena};
-    struct rig rig = {.now_ms = 1000};
+    struct rig rig = {.now_ms = 1000, .written = 1, .written_term = 1};
     struct raft_configuration members = {0};
     prepare ();
     arena_init (&scratch, scratch_memory, SHARD_SCRATCH_BYTES);
