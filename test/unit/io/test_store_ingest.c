@@ -48,7 +48,7 @@ static struct store_batch *new_batch (uint64_t applied, const char *value, bool 
     size_t rows = large ? LARGE_ROWS : ROWS;
     memset (filling, *value, sizeof filling);
     for (size_t i = 0; i < rows; i++) {
-        char key[16];
+        char key[32];
         snprintf (key, sizeof key, "key%06zu", i);
         struct bytes bytes = bytes_of ((const uint8_t *) filling, large ? sizeof filling : 24);
         assert_int_equal (store_batch_put (batch, bytes_text (key), bytes), STATUS_OK);
