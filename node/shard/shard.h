@@ -240,7 +240,7 @@ uint32_t shard_node_of (const struct shard *self, uint64_t replica);
 bool shard_log_point (const struct shard *self, uint64_t index, uint64_t *term, struct raft_configuration *members);
 
 /* On a leader: how many of the other voters would be missed if one more failed: broken links, those that are being filled, and
- * those that lack more than so many entries. 0 where it does not lead. */
+ * those that lack more than so many entries, or have thousands yet to apply. 0 where it does not lead. */
 uint32_t shard_voters_behind (const struct shard *self, uint64_t entries);
 
 /* What a log keeps although it was written back, so that a follower that was away for some seconds is fed from it and not by

@@ -42,7 +42,8 @@ uint32_t shard_voters_behind (const struct shard *self, uint64_t entries)
         if (member->replica == self->replica || (member->roles & RAFT_VOTER) == 0)
             continue;
         bool known = raft_peer_status (self->raft, member->replica, &peer);
-        behind += !known || peer.link_down || peer.snapshotting || peer.match + entries < self->status.last_index;
+        behind += !known || peer.link_down || peer.snapshotting || peer.match + entries < self->status.last_index ||
+                  (peer.applied != 0 && peer.applied + BALANCE_APPLY_LAG < self->status.commit);
     }
     return behind;
 }
