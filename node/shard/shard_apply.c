@@ -58,15 +58,6 @@ void shard_apply_all (struct shard *self)
     maitre_assert (self->fatal || self->applied == self->committed);
 }
 
-/* A part of what waits, so that half a million entries take some hundred turns, and never fewer than a few. */
-static uint64_t turn_max (const struct shard *self, bool leads)
-{
-    maitre_assert (self->committed > self->applied);
-    uint64_t least = leads ? self->apply_max * APPLY_LEADER_TIMES : self->apply_max;
-    uint64_t part = (self->committed - self->applied) / (leads ? APPLY_PARTS / APPLY_LEADER_TIMES : APPLY_PARTS);
-    return part > least ? part : least;
-}
-
 void shard_apply_committed (struct shard *self)
 {
     uint64_t first = self->raft_effects.apply_first, last = self->raft_effects.apply_last;
@@ -84,7 +75,7 @@ void shard_apply_committed (struct shard *self)
     if ((leads && self->applied >= self->ready_index) || self->shard == 0)
         shard_apply_all (self);
     else if (leads || self->committed - self->applied >= APPLY_TOGETHER || self->now_ms >= self->apply_due_ms)
-        apply_some (self, turn_max (self, leads));
+        apply_some (self, leads ? self->apply_max * APPLY_LEADER_TIMES : self->apply_max);
 }
 
 /* A replica that has started anew learns the time from the first entry that it did not find in its log, and so does one

@@ -58,7 +58,6 @@ struct waiting_call {
 #define APPLY_TOGETHER 64
 #define APPLY_LATER_MS 50
 #define APPLY_MAX 128
-#define APPLY_PARTS 64       /* ... or this part of what waits */
 #define APPLY_LEADER_TIMES 8 /* ... more on a leader that is not ready: calls wait for it */
 
 struct proposed_call {
