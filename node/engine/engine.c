@@ -238,10 +238,10 @@ static bool raise_descriptors (const struct engine_config *config, struct engine
 
 static bool open_all (struct engine *engine, struct engine_error *error)
 {
-    if (!open_memory (engine, error) || !open_identity (engine, error) || !open_store (engine, error) ||
-        !open_sockets (engine, error))
+    if (!open_memory (engine, error) || !open_identity (engine, error) || !open_store (engine, error))
         return false;
-    if (!engine_recover (engine, error) || !engine_peers_load (engine, error))
+    /* Reading the log takes seconds where it is long: whoever could connect meanwhile would send calls, and wait. */
+    if (!engine_recover (engine, error) || !open_sockets (engine, error) || !engine_peers_load (engine, error))
         return false;
     if (engine_gossip_open (engine) != STATUS_OK)
         return engine_fail (error, ENGINE_EXIT_RESOURCES, "gossip cannot start: check the disk and the memory");

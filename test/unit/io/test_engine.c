@@ -4,6 +4,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -340,6 +343,51 @@ static void test_engine__rotten_state_that_nobody_else_has_is_refused (void **st
     fixture_close (&fixture);
 }
 
+static void *open_in_thread (void *config)
+{
+    struct engine_error error;
+    struct engine *engine = NULL;
+    return engine_open (config, &engine, &error) ? engine : NULL;
+}
+
+static bool connects (const char *endpoint)
+{
+    unsigned port = 0;
+    assert_int_equal (sscanf (endpoint, "tcp://127.0.0.1:%u", &port), 1);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons ((uint16_t) port), .sin_addr = {htonl (INADDR_LOOPBACK)}};
+    int fd = socket (AF_INET, SOCK_STREAM, 0);
+    bool connected = connect (fd, (struct sockaddr *) &address, sizeof address) == 0;
+    close (fd);
+    return connected;
+}
+
+/* Reading a long log takes seconds: a call that was sent to the node meanwhile would wait for them. */
+static void test_engine__nobody_connects_before_the_log_is_read (void **state)
+{
+    (void) state;
+    char error[FAILPOINT_ERROR_BYTES];
+    struct failpoint_row row = {.hits = 0};
+    pthread_t thread;
+    void *opened = NULL;
+    fixture_init (&fixture, 1, 1);
+    fixture_start (&fixture, 1);
+    fixture_stop (&fixture, 1, true);
+    assert_int_equal (failpoint_allow ("start.replica=delay:1000,once", error), STATUS_OK);
+    assert_int_equal (pthread_create (&thread, NULL, open_in_thread, &fixture.nodes[1].config), 0);
+    while (row.hits == 0)
+        failpoint_row (FAILPOINT_START_REPLICA, &row);
+    struct cluster_member *member = &fixture.nodes[1].config.nodes.nodes[0];
+    bool client = connects (member->client_endpoint), peer = connects (member->peer_endpoint);
+    assert_int_equal (pthread_join (thread, &opened), 0);
+    assert_non_null (opened);
+    assert_false (client || peer);
+    assert_true (connects (member->client_endpoint) && connects (member->peer_endpoint));
+    struct engine *engine = opened;
+    engine_close (&engine);
+    fixture_close (&fixture);
+}
+
 static int forbid (void **state)
 {
     (void) state;
@@ -512,6 +560,7 @@ int main (void)
         cmocka_unit_test (test_engine__refuses_what_it_cannot_start_with),
         cmocka_unit_test (test_engine__what_places_data_is_pinned),
         cmocka_unit_test (test_engine__what_is_pinned_is_never_dropped_silently),
+        cmocka_unit_test_teardown (test_engine__nobody_connects_before_the_log_is_read, forbid),
         cmocka_unit_test_teardown (test_engine__rotten_state_that_nobody_else_has_is_refused, forbid),
         cmocka_unit_test (test_engine__a_nearly_full_disk_refuses_writes_and_serves_reads),
         cmocka_unit_test (test_engine__more_calls_than_the_table_holds_are_told_to_slow_down),
