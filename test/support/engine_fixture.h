@@ -333,6 +333,18 @@ static inline uint32_t fixture_leader (
     return (uint32_t) place.leader;
 }
 
+/* Until the node says that it leads the shard itself. */
+static inline void fixture_make_leader (
+    struct fixture *fixture, uint32_t node, uint32_t shard, struct fixture_reply *reply)
+{
+    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
+    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
+    while (fixture_leader (fixture, node, shard, reply) != node) {
+        assert_true (fixture_mono_ms () < until);
+        fixture_call (fixture, node, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, reply);
+    }
+}
+
 /* All that cluster.Status says, shards too. Good until the next call of this function. */
 static inline struct status_reply fixture_status (struct fixture *fixture, uint32_t node, struct fixture_reply *reply)
 {

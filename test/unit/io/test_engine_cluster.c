@@ -333,15 +333,6 @@ static uint32_t home_of (uint32_t shard)
     return (uint32_t) fixture_status (&fixture, 1, &reply).shards[shard].replicas[0].node;
 }
 
-static void make_leader (uint32_t node, uint32_t shard, uint64_t until)
-{
-    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
-    while (fixture_leader (&fixture, node, shard, &reply) != node) {
-        assert_true (fixture_mono_ms () < until);
-        fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
-    }
-}
-
 /* One node leads everything, so that the emptied one speaks to it alone, and one of two is no majority. The third, to which it
  * says no word, must tell it as well, and more than once, for the first times are lost. */
 static void test_engine_cluster__an_emptied_folder_hears_of_it_from_those_it_does_not_speak_to (void **state)
@@ -361,7 +352,7 @@ static void test_engine_cluster__an_emptied_folder_hears_of_it_from_those_it_doe
     snprintf (command, sizeof command, "rm -rf %s/data-%u", fixture.dir, emptied);
     assert_int_equal (system (command), 0);
     for (uint32_t shard = 0; shard <= 1; shard++)
-        make_leader (leader, shard, until);
+        fixture_make_leader (&fixture, leader, shard, &reply);
     int old = log_begin ();
     assert_int_equal (failpoint_allow ("send.notice.before=drop", error), STATUS_OK);
     fixture_start (&fixture, emptied);

@@ -317,16 +317,6 @@ static void test_engine_replace__replicas_that_were_given_up_make_no_quorum (voi
     fixture_close (&fixture);
 }
 
-static void wait_placed_leader (uint32_t node, uint32_t shard)
-{
-    struct transfer_leader_request transfer = {.shard = shard, .has_node = true, .node = node};
-    uint64_t until = fixture_mono_ms () + FIXTURE_WAIT_MS;
-    while (fixture_leader (&fixture, node, shard, &reply) != node) {
-        assert_true (fixture_mono_ms () < until);
-        fixture_call (&fixture, node, METHOD_NUMBER_CLUSTER_TRANSFER_LEADER, NULL, &transfer, &reply);
-    }
-}
-
 /* What gossip still tells of a folder that was replaced is the first that an empty node hears of that number. It then ignores
  * the node that lives there, which may be the very one that leads the system shard: another one must tell it. */
 static void test_engine_replace__an_old_rumour_is_put_right_by_who_knows_the_record (void **state)
@@ -346,7 +336,7 @@ static void test_engine_replace__an_old_rumour_is_put_right_by_who_knows_the_rec
     fixture_start (&fixture, 3);
     wait_over (1);
     wait_healthy ();
-    wait_placed_leader (3, 0);
+    fixture_make_leader (&fixture, 3, 0, &reply);
 
     fixture_stop (&fixture, 2, true);
     wipe (2);
