@@ -75,9 +75,12 @@ static void write_back (struct sim_shard *self, uint64_t now_ms)
     raft_status (replica->raft, &status);
     struct raft_configuration members = {0};
     uint64_t term;
-    if (written > slack && written - slack > status.snapshot_index && written - slack <= status.applied) {
+    /* As node/engine does where a log has grown: up to what was written, where an earlier point has no members to begin with. */
+    for (; written > slack && written - slack > status.snapshot_index && written - slack <= status.applied; slack = 0) {
         bool known = shard_log_point (self->core, written - slack, &term, &members);
         maitre_assert (known);
+        if (members.count > 0 || slack == 0)
+            break;
     }
     if (members.count > 0) { /* as node/engine: not where a new replica does not know its members yet */
         struct sim_write *cut = sim_disk_write (replica->node, SIM_WRITE_COMPACT, replica->replica);
