@@ -14,8 +14,12 @@ setup_file() {
 teardown_file() { cluster_end; }
 teardown() {
   load_abort
+  [ -z "${keeper:-}" ] || gone "$keeper" || kill -CONT "$keeper"
   show_logs
 }
+
+# is_another NODE KEY: somebody else leads by now.
+is_another() { local leader; leader=$(cluster leader "$2") && [ "$leader" != "$1" ]; }
 
 # led_until_link_down LOG NODE: how many shards node NODE still led, by the log of another node, when the link to it broke last.
 led_until_link_down() {
@@ -51,6 +55,36 @@ led_until_link_down() {
   cluster start "$victim"
   healthy
   verified 100
+}
+
+# How much sooner that is: scripts/chaos failover, in a cluster with many bookings in memory.
+@test "a killed node's connections end before its memory is freed" {
+  ! sanitized || skip "a sanitized node has no memory keeper"
+  victim=$(leader_of shard:3)
+  witness=$CLUSTER/node-$((victim % 3 + 1)).log
+  pid=$(cat "$CLUSTER/node-$victim.pid")
+  keeper=$(keepers_of "$pid")
+  same memory-keeper "$(cat "/proc/$keeper/comm")"
+  same 1 "$(find "/proc/$keeper/fd" -mindepth 1 | wc -l)" "descriptors of the keeper"
+  before=$(grep -c "\"link down\",\"peer\":$victim" "$witness") || true
+  # As long as the keeper sleeps the memory stays: all that follows comes before it is freed.
+  kill -STOP "$keeper"
+  cluster kill "$victim"
+  link_broke() { [ "$(grep -c "\"link down\",\"peer\":$victim" "$witness")" -gt "$before" ]; }
+  until_true 5 link_broke
+  until_true 10 is_another "$victim" shard:3
+  [ "$(awk '$1 == "VmRSS:" {print $2}' "/proc/$keeper/status")" -gt 4096 ]
+  kill -CONT "$keeper"
+  until_true 10 gone "$keeper"
+  cluster start "$victim"
+  healthy
+  # A node that stops in order leaves none behind.
+  pid=$(cat "$CLUSTER/node-$victim.pid")
+  keeper=$(keepers_of "$pid")
+  cluster stop "$victim"
+  gone "$keeper"
+  cluster start "$victim"
+  healthy
 }
 
 @test "SIGTERM under load: the node hands its leaderships over, ends in order, and no request fails" {

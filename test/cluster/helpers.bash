@@ -157,6 +157,9 @@ as() {
 # Whether the nodes are built with a sanitizer: they are slower, and have an allocator of their own.
 sanitized() { nm -D --defined-only "$BIN/maitred" | grep -qE ' __(asan|tsan)_init$'; }
 
+# keepers_of PID: the ids of the processes that keep a node's memory until its connections are closed.
+keepers_of() { pgrep -P "$1"; }
+
 # user_token LOGIN: registers the user when there is none, and logs in.
 user_token() {
   # Hashing takes its time under a sanitizer.

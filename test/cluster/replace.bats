@@ -91,6 +91,9 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
   verified 100
   cluster start 3
   healthy
+  # With its new replicas it is the same process once more, and what kept the old one's memory is gone.
+  grep -q 'the process starts again with them' "$CLUSTER/node-2.log"
+  sanitized || same 1 "$(keepers_of "$(cat "$CLUSTER/node-2.pid")" | wc -l)" "memory keepers of node 2"
 }
 
 @test "the old folder, copied back, stays refused; the new one serves on" {

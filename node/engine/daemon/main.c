@@ -8,6 +8,7 @@
 
 #include "node/engine/daemon/allow_faults.h"
 #include "node/engine/daemon/create_cluster.h"
+#include "node/engine/daemon/memory_keeper.h"
 #include "node/engine/daemon/snapshot.h"
 #include "node/engine/daemon/verify.h"
 #include "node/engine/engine.h"
@@ -104,7 +105,10 @@ static int load_and_run (const char *path, bool check_only)
         engine_config_close (&config);
         return ENGINE_EXIT_CONFIG;
     }
-    return run (&config);
+    memory_keeper_start ();
+    int code = run (&config);
+    memory_keeper_stop ();
+    return code;
 }
 
 /* The same process image once more: nothing of the old one is left to be cleaned up, and who watches sees no end. */
