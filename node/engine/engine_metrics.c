@@ -127,6 +127,8 @@ static void add_links (struct page *page, struct engine *engine)
     metric (page, "peer_frames_refused_total", "counter", "Frames that were refused.", links.frames_refused);
     metric (page, "link_downs_total", "counter", "Broken links.", links.link_downs);
     metric (page, "gossip_sent_total", "counter", "Gossip messages.", links.gossip_sent);
+    metric (page, "gossip_members", "gauge", "Data folders that gossip tells of, dead ones and the own included.",
+        gossip_members_count (engine->gossip));
     metric (page, "client_connections", "gauge", "Connections of clients.", front.connections);
     metric (page, "client_connections_cut_total", "counter", "Connections beyond the bound.", front.connections_cut);
     metric (page, "client_greedy_cut_total", "counter", "Clients cut off for calls that waited for their turn.",

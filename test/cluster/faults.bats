@@ -20,7 +20,6 @@ teardown_file() { cluster_end; }
 teardown() { show_logs; }
 
 rule() { printf '%s\n' "$1" >"$RULES.new" && mv "$RULES.new" "$RULES"; }
-metric() { http "$(metrics_port "$1")" /metrics | awk -v name="maitred_$2" '$1 == name {print $2}'; }
 is() { [ "$(metric "$1" "$2")" = "$3" ]; }
 leads_some() { [ "$(metric 1 shards_led)" -gt 0 ]; }
 book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1" --mode book --timeout 60000)")"; }
