@@ -47,7 +47,7 @@ load helpers
 }
 
 @test "an interrupted simulation sums up what it did and says where to go on" {
-  "$BIN/test/sim/maitred_simulate" --simulator "$BIN/test/sim/maitred_sim" --seeds 100000 --jobs 1 --json \
+  "$BIN/test/sim/maitred_simulate" --simulator "$BIN/test/sim/maitred_sim" --seeds 1000 --jobs 1 --json \
     >"$BATS_TEST_TMPDIR/summary" 3>&- 4>&- &
   pid=$!
   until_true 20 pgrep -P "$pid" # seeds are under way
