@@ -5,7 +5,6 @@ load helpers
 setup() { CLUSTER=""; }
 teardown() { show_logs; cluster_end; }
 
-metric() { http "$(metrics_port "$1")" /metrics | awk -v name="maitred_$2" '$1 == name {print $2}'; }
 is_zero() { [ "$(metric "$1" "$2")" = 0 ]; }
 book() { maitre bench reserve --clients 8 --seconds 1 --warmup 0 --log "$BATS_TEST_TMPDIR/$1.jsonl" --json >"$BATS_TEST_TMPDIR/$1.json"; }
 read_back() { maitre bench verify "$BATS_TEST_TMPDIR/$1.jsonl" --json; }

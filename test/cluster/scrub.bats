@@ -12,7 +12,6 @@ cluster_with() {
   for n in 1 2 3; do printf 'limits\n%s\n' "$1" >>"$CLUSTER/node-$n.conf"; done
   cluster up && cluster_use
 }
-metric() { http "$(metrics_port "$1")" /metrics | awk -v name="maitred_$2" '$1 == name {print $2}'; }
 at_least() { [ "$(metric "$1" "$2")" -ge "$3" ]; }
 is_zero() { [ "$(metric "$1" "$2")" = 0 ]; }
 # flip FILE: one bit in its middle, in place.

@@ -6,7 +6,8 @@
  * ended. So the node's end frees nothing: its sockets close at once, and the memory goes with the keeper, a moment later.
  *
  * It shows in a list of processes as "memory-keeper" with the node's arguments and memory, which is counted once. Where it
- * cannot be had (Linux before 5.9, no more processes) the node runs without, and dies as slowly as any other.
+ * cannot be had (Linux before 5.9, no more processes) the node runs without, and dies as slowly as any other; so it does
+ * under sanitizers and valgrind, which do not know such processes.
  *
  * Room: node/engine/daemon. Thread safety: the main thread, before there are others (start) and after them (stop).
  * Source: clone(2) CLONE_VM, pidfd_open(2), close_range(2).
