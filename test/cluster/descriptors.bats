@@ -15,6 +15,23 @@ needed() { (ulimit -n 20 && exec "$BIN/maitred" --config "$CLUSTER/node-1.conf")
 open_files() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
 # all_taken PID LIMIT: hardly a descriptor is left, or it is gone.
 all_taken() { gone "$1" || [ "$(open_files "$1")" -ge $(($2 - 2)) ] || grep -q 'Too many open files' "$CLUSTER/node-1.log"; }
+let_go() {
+  local open
+  for open in "${taken[@]}"; do exec {open}>&-; done
+  taken=()
+}
+# take_all PID LIMIT PORT: clients connect and say nothing, until all is taken: what comes beyond the last descriptor is
+# not accepted. A node waits 3 s for what they say (HANDSHAKE_MS): where the first are gone before the last have come, all
+# come again.
+take_all() {
+  local open
+  let_go
+  for _ in $(seq "$2"); do
+    exec {open}<>"/dev/tcp/127.0.0.1/$3" || break
+    taken+=("$open")
+  done
+  all_taken "$1" "$2"
+}
 
 @test "more clients than descriptors, under load: a clean refusal or a clean end, and nothing acknowledged is lost" {
   cluster_new 3
@@ -31,15 +48,10 @@ all_taken() { gone "$1" || [ "$(open_files "$1")" -ge $(($2 - 2)) ] || grep -q '
   healthy
   load_begin 4
   goes_on
-  # They connect and say nothing; what comes beyond the last descriptor is not accepted.
   taken=()
-  for _ in $(seq "$few_are"); do
-    exec {open}<>"/dev/tcp/127.0.0.1/$(client_port 1)" || break
-    taken+=("$open")
-  done 2>/dev/null
-  until_true 10 all_taken "$few" "$few_are"
+  until_true 10 take_all "$few" "$few_are" "$(client_port 1)"
   goes_on 100 # it still can, or its leaderships are others' by now
-  for open in "${taken[@]}"; do exec {open}>&-; done
+  let_go
   # A file that cannot be opened ends it in order, at the latest when the next state is written back: maybe just now. Else
   # it stops when it is told to.
   kill -TERM "$few" 2>/dev/null || true

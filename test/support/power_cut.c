@@ -451,7 +451,8 @@ static void cut_file (struct cut *cut, uint64_t inode)
     }
     uint64_t state = stream (cut, path + strlen (cut->dir)), bytes = cut->bytes, sectors = cut->sectors;
     mix (cut, &old, &now, &state);
-    if (old.size != now.size || memcmp (old.data, now.data, now.size) != 0) {
+    /* An empty file has no data to compare, not even a place for it. */
+    if (old.size != now.size || (now.size > 0 && memcmp (old.data, now.data, now.size) != 0)) {
         write_image (path, &old);
         cut->files++;
         if (!cut->quiet)
