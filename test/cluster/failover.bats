@@ -18,6 +18,8 @@ teardown() {
   show_logs
 }
 
+resident_kib() { awk '$1 == "VmRSS:" {print $2}' "/proc/$1/status"; }
+
 # is_another NODE KEY: somebody else leads by now.
 is_another() { local leader; leader=$(cluster leader "$2") && [ "$leader" != "$1" ]; }
 
@@ -64,6 +66,7 @@ led_until_link_down() {
   witness=$CLUSTER/node-$((victim % 3 + 1)).log
   pid=$(cat "$CLUSTER/node-$victim.pid")
   keeper=$(keepers_of "$pid")
+  resident=$(resident_kib "$pid")
   same memory-keeper "$(cat "/proc/$keeper/comm")"
   same 1 "$(find "/proc/$keeper/fd" -mindepth 1 | wc -l)" "descriptors of the keeper"
   before=$(grep -c "\"link down\",\"peer\":$victim" "$witness") || true
@@ -73,7 +76,7 @@ led_until_link_down() {
   link_broke() { [ "$(grep -c "\"link down\",\"peer\":$victim" "$witness")" -gt "$before" ]; }
   until_true 5 link_broke
   until_true 10 is_another "$victim" shard:3
-  [ "$(awk '$1 == "VmRSS:" {print $2}' "/proc/$keeper/status")" -gt 4096 ]
+  [ "$(resident_kib "$keeper")" -ge $((resident / 2)) ]
   kill -CONT "$keeper"
   until_true 10 gone "$keeper"
   cluster start "$victim"

@@ -39,7 +39,7 @@ static volatile int reason; /* why the keeper gave up, an errno; read once it ha
 static int keep (void *argument)
 {
     int node = *(const int *) argument;
-    bool ready = prctl (PR_SET_NAME, "memory-keeper") == 0 && setsid () > 0 &&
+    bool ready = prctl (PR_SET_NAME, "memory-keeper") == 0 && setsid () > 0 && chdir ("/") == 0 &&
                  (node == OWN_FD || dup2 (node, OWN_FD) == OWN_FD) &&
                  syscall (SYS_close_range, OWN_FD + 1, UINT_MAX, 0) == 0; /* the pipe with the rest: it is ready */
     if (!ready)
