@@ -85,6 +85,15 @@ static void judge_parts (
     free (ops);
 }
 
+const char *check_nothing (const struct history *history)
+{
+    if (history->lines == 0)
+        return history->torn ? "it has not one whole line" : "it is empty";
+    if (!history->begun)
+        return "it has no line of a run";
+    return history->ops_count == 0 ? "it has not one operation" : NULL;
+}
+
 void check_history (struct history *history, const struct check_options *options, struct check_report *report)
 {
     struct check_world world;
@@ -104,6 +113,7 @@ void check_history (struct history *history, const struct check_options *options
         else
             free (violation.ops);
     }
+    report->incomplete = report->verdict == SEARCH_FINE && !history->final && !options->part;
     report->seconds = (double) (history_now_ns () - began_ns) / 1e9;
 }
 

@@ -136,12 +136,17 @@ struct check_report {
     enum search_verdict verdict;
     struct check_violation violations[CHECK_VIOLATIONS_MAX];
     size_t violations_count, violations_total, undecided;
+    bool incomplete; /* nothing is wrong with what is there, but the final reads are missing: no verdict on the rest */
     uint64_t by_end[4], parts, largest_part, states, entities, entities_read, resolved;
     double seconds;
 };
 struct check_options {
     uint64_t limit_ns; /* for everything, 0: none */
+    bool part;         /* a part of a history is meant: it need not have the final reads */
 };
+
+/* NULL, or why there is nothing in it that could be judged. A history that was read may be empty. */
+const char *check_nothing (const struct history *history);
 
 void check_history (struct history *history, const struct check_options *options, struct check_report *report);
 void check_report_close (struct check_report *report);

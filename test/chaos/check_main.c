@@ -7,8 +7,10 @@
 
 enum { FINE = 0, UNDECIDED = 1, MALFORMED = 2, VIOLATION = 9 };
 
+#define LIMIT_MAX_S 86400
+
 static const char usage[] =
-    "usage: chaos_check FILE [--json] [--limit-s SECONDS]\n"
+    "usage: chaos_check FILE [--json] [--limit-s SECONDS] [--part]\n"
     "\n"
     "Reads a history (one JSON object a line; its format is in test/README.md; - is standard input) and judges whether "
     "there is an\n"
@@ -19,9 +21,13 @@ static const char usage[] =
     "shortest history that shows it.\n"
     "\n"
     "  --json            one JSON object instead of words\n"
-    "  --limit-s SECONDS gives up after that time; what was not judged by then is undecided\n"
+    "  --limit-s SECONDS (1 to 86400) gives up after that time; what was not judged by then is undecided\n"
+    "  --part            a part of a history is meant: it may end before the final reads\n"
     "\n"
-    "Exit status: 0 nothing wrong; 9 a violation; 1 undecided; 2 usage, or no history (says in which line).\n"
+    "Exit status: 0 nothing wrong; 9 a violation; 1 undecided, or incomplete: the final reads are missing, so that "
+    "what "
+    "was lost\n"
+    "at the end would not show; 2 usage, or no history (says why, and in which line).\n"
     "\n"
     "example: chaos_check history.jsonl\n";
 
@@ -44,13 +50,14 @@ static void print_json (const struct history *history, const struct check_report
             "\"resolved\":%llu,\"parts\":%llu,\"largest_part\":%llu,\"undecided_parts\":%zu,\"states\":%llu,"
             "\"entities\":%llu,\"entities_read\":%llu,\"final\":%s,\"torn\":%s,\"seed\":%llu,\"seconds\":%.3f,"
             "\"violations\":%zu,\"shown\":[",
-        verdicts[report->verdict], history->ops_count, (unsigned long long) report->by_end[HISTORY_OK],
-        (unsigned long long) report->by_end[HISTORY_REFUSED], (unsigned long long) report->by_end[HISTORY_FAILED],
-        (unsigned long long) report->by_end[HISTORY_UNKNOWN], (unsigned long long) report->resolved,
-        (unsigned long long) report->parts, (unsigned long long) report->largest_part, report->undecided,
-        (unsigned long long) report->states, (unsigned long long) report->entities,
-        (unsigned long long) report->entities_read, history->final ? "true" : "false", history->torn ? "true" : "false",
-        (unsigned long long) history->seed, report->seconds, report->violations_total);
+        report->incomplete ? "incomplete" : verdicts[report->verdict], history->ops_count,
+        (unsigned long long) report->by_end[HISTORY_OK], (unsigned long long) report->by_end[HISTORY_REFUSED],
+        (unsigned long long) report->by_end[HISTORY_FAILED], (unsigned long long) report->by_end[HISTORY_UNKNOWN],
+        (unsigned long long) report->resolved, (unsigned long long) report->parts,
+        (unsigned long long) report->largest_part, report->undecided, (unsigned long long) report->states,
+        (unsigned long long) report->entities, (unsigned long long) report->entities_read,
+        history->final ? "true" : "false", history->torn ? "true" : "false", (unsigned long long) history->seed,
+        report->seconds, report->violations_total);
     for (size_t i = 0; i < report->violations_count; i++) {
         const struct check_violation *violation = &report->violations[i];
         char text[2048];
@@ -91,37 +98,62 @@ static void print_words (const struct history *history, const struct check_repor
         (unsigned long long) report->parts, (unsigned long long) report->largest_part,
         (unsigned long long) report->states, report->seconds);
     if (!history->final)
-        printf ("there are no final reads: what was lost at the very end is not judged (chaos_load --final)\n");
+        printf ("there are no final reads: what was lost at the very end is not judged\n");
     else
         printf ("%llu of %llu reservations and orders were read at the end\n",
             (unsigned long long) report->entities_read, (unsigned long long) report->entities);
     if (report->undecided > 0)
         printf ("UNDECIDED: %zu parts took too long to judge\n", report->undecided);
     else if (report->verdict == SEARCH_FINE)
-        printf ("nothing wrong\n");
+        printf ("nothing wrong%s\n", !history->final ? " so far" : "");
+}
+
+/* Why the file is no history, and what to do. */
+static int no_history (const char *path, const struct history *history, const char *why)
+{
+    char line[40] = "";
+    if (history->error_line > 0)
+        snprintf (line, sizeof line, "line %llu: ", (unsigned long long) history->error_line);
+    fprintf (stderr,
+        "chaos_check: %s: %sno history: %s; give the history.jsonl of a run's folder, which chaos run keeps with "
+        "--dir\n",
+        path, line, why);
+    return MALFORMED;
+}
+
+static int judge (const char *path, bool json, const struct check_options *options, struct history *history)
+{
+    struct check_report report = {0};
+    int code;
+    check_history (history, options, &report);
+    if (history->error[0] != '\0') {
+        code = no_history (path, history, history->error);
+    } else {
+        (json ? print_json : print_words) (history, &report);
+        code = report.verdict == SEARCH_VIOLATION                        ? VIOLATION
+               : report.verdict == SEARCH_UNDECIDED || report.incomplete ? UNDECIDED
+                                                                         : FINE;
+    }
+    if (code == UNDECIDED && report.incomplete)
+        fprintf (stderr,
+            "chaos_check: %s: INCOMPLETE: it ends before the final reads; make them (chaos_load --final), while its "
+            "cluster runs, or say --part if a part is meant\n",
+            path);
+    check_report_close (&report);
+    return code;
 }
 
 static int check (const char *path, bool json, const struct check_options *options)
 {
     struct history history;
-    struct check_report report = {0};
     int code;
-    if (!history_read (&history, path)) {
-        fprintf (
-            stderr, "chaos_check: %s: line %llu: %s\n", path, (unsigned long long) history.error_line, history.error);
-        history_close (&history);
-        return MALFORMED;
-    }
-    check_history (&history, options, &report);
-    if (history.error[0] != '\0') {
-        fprintf (
-            stderr, "chaos_check: %s: line %llu: %s\n", path, (unsigned long long) history.error_line, history.error);
-        code = MALFORMED;
-    } else {
-        (json ? print_json : print_words) (&history, &report);
-        code = report.verdict == SEARCH_VIOLATION ? VIOLATION : report.verdict == SEARCH_UNDECIDED ? UNDECIDED : FINE;
-    }
-    check_report_close (&report);
+    const char *nothing = NULL;
+    if (!history_read (&history, path))
+        code = no_history (path, &history, history.error);
+    else if ((nothing = check_nothing (&history)) != NULL)
+        code = no_history (path, &history, nothing);
+    else
+        code = judge (path, json, options, &history);
     history_close (&history);
     return code;
 }
@@ -139,11 +171,16 @@ int main (int argc, char **argv)
         } else if (strcmp (argv[i], "--json") == 0) {
             json = true;
         } else if (strcmp (argv[i], "--limit-s") == 0 && i + 1 < argc) {
-            options.limit_ns = strtoull (argv[++i], &end, 10) * UINT64_C (1000000000);
-            if (*end != '\0' || options.limit_ns == 0) {
-                fputs ("chaos_check: --limit-s needs a number of seconds\n", stderr);
+            const char *text = argv[++i];
+            unsigned long long seconds = strtoull (text, &end, 10);
+            if (text[0] < '0' || text[0] > '9' || *end != '\0' || seconds == 0 || seconds > LIMIT_MAX_S) {
+                fprintf (stderr, "chaos_check: --limit-s must be a number of 1 to %d seconds, not '%s'\n", LIMIT_MAX_S,
+                    text);
                 return MALFORMED;
             }
+            options.limit_ns = seconds * UINT64_C (1000000000);
+        } else if (strcmp (argv[i], "--part") == 0) {
+            options.part = true;
         } else if (path == NULL && (argv[i][0] != '-' || argv[i][1] == '\0')) {
             path = argv[i];
         } else {

@@ -141,7 +141,8 @@ struct history {
     struct history_names offer_names, customers, entities, ids, baskets, bodies;
     uint64_t lines, seed, began_ms;
     bool torn;  /* the last line had no end and was left out */
-    bool final; /* the final reads are there */
+    bool final; /* the final reads are there, to the last */
+    bool begun; /* the run line is there */
     char error[200];
     uint64_t error_line;
 };

@@ -337,6 +337,7 @@ static bool read_run (struct reading *in)
     if (!reading_need_u64 (in, "version", UINT32_MAX, &version))
         return false;
     reading_may_u64 (in, "seed", &in->history->seed);
+    in->history->begun = true;
     return version == HISTORY_VERSION ||
            reading_wrong (in, "this is version %llu of the format, and this program reads version %d",
                (unsigned long long) version, HISTORY_VERSION);

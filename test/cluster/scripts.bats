@@ -46,6 +46,43 @@ load helpers
   same "" "$(find "$TMPDIR" -name 'maitred-bench.*')" "folders left"
 }
 
+@test "chaos replay: what could not be judged is no history or incomplete, never fine" {
+  replay() { run --separate-stderr "$ROOT/scripts/chaos" replay "$@" --bin "$BIN"; }
+  history=$BATS_TEST_TMPDIR/history.jsonl
+  head='{"t":1,"type":"info","f":"run","version":1,"seed":7}'
+  offer='{"t":2,"type":"info","f":"offer","offer":"h","first":0,"last":9,"capacity":1}'
+  book='{"t":3,"c":1,"op":1,"type":"invoke","f":"book","id":"i","res":"a","mode":"book","cust":"k","items":[["h",4,1,1]]}
+{"t":4,"c":1,"op":1,"type":"ok","state":"confirmed","version":1}'
+  final='{"t":5,"type":"info","f":"final"}'
+  for text in '' "$head" "$offer"$'\n'"$book" "$head"$'\n'"$offer"$'\n'"$final"; do
+    printf '%s' "${text:+$text$'\n'}" >"$history"
+    replay "$history"
+    same 2 "$status" "exit code of '$text' ($output $stderr)"
+    matches '*no history*give the history.jsonl*' "$stderr"
+  done
+  printf '%s\n' "$head" "$offer" "$book" >"$history"
+  replay "$history" --json
+  same 1 "$status" "exit code without final reads"
+  same incomplete "$(printf '%s' "$output" | json verdict)" "verdict without final reads"
+  matches '*INCOMPLETE*--part*' "$stderr"
+  replay "$history" --json --part
+  same 0 "$status" "exit code of a part"
+  printf '%s\n' "$final" >>"$history"
+  replay "$history" --json
+  same 0 "$status" "exit code of a whole history"
+  same fine "$(printf '%s' "$output" | json verdict)" "verdict of a whole history"
+}
+
+@test "chaos replay without a history is a usage error before anything is built" {
+  for words in '' '--json' '--limit-s 5' "$BATS_TEST_TMPDIR/none.jsonl"; do
+    # shellcheck disable=SC2086
+    run "$ROOT/scripts/chaos" replay $words --bin "$BATS_TEST_TMPDIR/build"
+    same 2 "$status" "exit code of '$words' ($output)"
+    matches '*history*' "$output"
+    [ ! -e "$BATS_TEST_TMPDIR/build" ]
+  done
+}
+
 @test "an interrupted simulation sums up what it did and says where to go on" {
   "$BIN/test/sim/maitred_simulate" --simulator "$BIN/test/sim/maitred_sim" --seeds 1000 --jobs 1 --json \
     >"$BATS_TEST_TMPDIR/summary" 3>&- 4>&- &

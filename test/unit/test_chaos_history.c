@@ -156,6 +156,36 @@ static void test_chaos_history__a_torn_last_line_is_left_out_and_cut_off (void *
     remove (path);
 }
 
+/* What could not be judged is not called fine: nothing at all, and what ends before the final reads. */
+static void test_chaos_history__nothing_to_judge_and_no_final_reads_are_told (void **state)
+{
+    (void) state;
+    static const char *const nothing[] = {"", "{\"t\":1,\"ty", "{\"t\":1,\"type\":\"info\",\"f\":\"x\"}\n", HEAD,
+        HEAD "{\"t\":3,\"type\":\"info\",\"f\":\"final\"}\n"};
+    struct history history;
+    struct check_report report;
+    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
+        assert_true (history_read_text (&history, bytes_text (nothing[i])));
+        assert_non_null (check_nothing (&history));
+        history_close (&history);
+    }
+    static const char whole[] =
+        HEAD BOOK ("3", "1", "1", "a") OK ("4", "1", "1") "{\"t\":5,\"type\":\"info\",\"f\":\"final\"}\n";
+    static const char cut[] = HEAD BOOK ("3", "1", "1", "a") OK ("4", "1", "1");
+    assert_int_equal (judge (whole, &report, &history), SEARCH_FINE);
+    assert_null (check_nothing (&history));
+    assert_false (report.incomplete);
+    check_report_close (&report);
+    history_close (&history);
+    assert_int_equal (judge (cut, &report, &history), SEARCH_FINE);
+    assert_null (check_nothing (&history));
+    assert_true (report.incomplete);
+    check_history (&history, &(struct check_options){.part = true}, &report);
+    assert_false (report.incomplete);
+    check_report_close (&report);
+    history_close (&history);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +194,7 @@ int main (void)
         cmocka_unit_test (test_chaos_history__names_the_line_that_is_none),
         cmocka_unit_test (test_chaos_history__strange_refusals_count),
         cmocka_unit_test (test_chaos_history__a_torn_last_line_is_left_out_and_cut_off),
+        cmocka_unit_test (test_chaos_history__nothing_to_judge_and_no_final_reads_are_told),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
