@@ -52,6 +52,31 @@ build_tree() {
   fi
 }
 
+# need_build TESTS PROGRAM...: the build in $bin holds these. Where one is missing, the tree's own build/ is made, with tests when
+# TESTS is ON; a folder that somebody named is not: it would be a typo that takes minutes, and leaves a folder behind.
+need_build() {
+  local tests=$1 program why=""
+  shift
+  case $bin in /*) ;; *) bin=$PWD/$bin ;; esac
+  for program in "$@"; do [ -x "$bin/$program" ] || { why="$program is missing in it"; break; }; done
+  [ -n "$why" ] || return 0
+  if [ "$(realpath -m -- "$bin")" != "$(realpath -m -- "$MAITRED_ROOT/build")" ]; then
+    [ -d "$bin" ] || why="there is no such folder"
+    say "error: no build in $bin: $why; build it first with 'cmake -S $MAITRED_ROOT -B $bin -G Ninja -DMAITRED_TESTS=$tests &&" \
+      "cmake --build $bin', or leave --bin and MAITRED_BIN out"
+    exit 2
+  fi
+  if [ "$tests" = ON ]; then
+    say "building everything with its tests in $bin (some minutes the first time)"
+    packages_need "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+    build_tree "$bin" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DMAITRED_TESTS=ON
+  else
+    say "building maitred in $bin (a few minutes the first time)"
+    packages_need "${BUILD_PACKAGES[@]}"
+    build_tree "$bin" -DCMAKE_BUILD_TYPE=Release -DMAITRED_TESTS=OFF
+  fi
+}
+
 # port_base NODES: a base port whose whole block (PORT+1 .. PORT+300+NODES) is free on loopback. The block is this shell's as
 # long as it lives: others that ask meanwhile, also those that have not bound theirs yet, get another one.
 port_base() {

@@ -46,6 +46,26 @@ load helpers
   same "" "$(find "$TMPDIR" -name 'maitred-bench.*')" "folders left"
 }
 
+@test "a build that was named and is none is refused with 2 and the command that makes it, and nothing is made" {
+  none=$BATS_TEST_TMPDIR/none
+  mkdir "$BATS_TEST_TMPDIR/empty"
+  for words in "scripts/cluster up --dir $BATS_TEST_TMPDIR/cluster" 'scripts/bench reserve:1' scripts/quickstart scripts/failpoints 'scripts/chaos run' \
+    'scripts/chaos campaign' "scripts/chaos replay $ROOT/README.md" 'scripts/chaos failover' 'scripts/chaos failover --table' \
+    'scripts/chaos smoke' 'scripts/chaos hostile' 'scripts/chaos away' 'scripts/chaos power' 'scripts/chaos damage' \
+    'scripts/chaos upgrade' test/chaos/fault_sweep; do
+    for build in "$none" "$BATS_TEST_TMPDIR/empty"; do
+      # shellcheck disable=SC2086
+      run "$ROOT/"$words --bin "$build"
+      same 2 "$status" "exit code of $words --bin $build ($output)"
+      matches "*error: no build in $build: *cmake*-B $build *" "$output"
+    done
+  done
+  run env MAITRED_BIN="$none" "$ROOT/scripts/cluster" up --dir "$BATS_TEST_TMPDIR/cluster"
+  same 2 "$status" "exit code with MAITRED_BIN ($output)"
+  [ ! -e "$none" ] && [ ! -e "$BATS_TEST_TMPDIR/cluster" ]
+  same "" "$(ls "$BATS_TEST_TMPDIR/empty")" "made in the empty folder"
+}
+
 @test "chaos replay: what could not be judged is no history or incomplete, never fine" {
   replay() { run --separate-stderr "$ROOT/scripts/chaos" replay "$@" --bin "$BIN"; }
   history=$BATS_TEST_TMPDIR/history.jsonl
