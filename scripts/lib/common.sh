@@ -52,6 +52,16 @@ build_tree() {
   fi
 }
 
+# need_number HELP OPTION VALUE LOW HIGH: a usage error that names option, bounds and value, unless it is a number within them.
+need_number() {
+  case $3 in
+    ''|*[!0-9]*|0?*|???????????????????*) ;;
+    *) if [ "$3" -ge "$4" ] && [ "$3" -le "$5" ]; then return 0; fi ;;
+  esac
+  say "error: $2 must be a number from $4 to $5, not '$3'; see $1 --help"
+  exit 2
+}
+
 # need_build TESTS PROGRAM...: the build in $bin holds these. Where one is missing, the tree's own build/ is made, with tests when
 # TESTS is ON; a folder that somebody named is not: it would be a typo that takes minutes, and leaves a folder behind.
 need_build() {

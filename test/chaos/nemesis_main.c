@@ -36,12 +36,27 @@ static int wrong (const char *what, const char *value)
 
 /* ---- the options */
 
-static bool number (const char *text, uint64_t low, uint64_t high, uint64_t *out)
+static const struct bounds {
+    int option;
+    const char *name;
+    uint64_t low, high;
+} bounds[] = {
+    {'n', "--nodes", 1, NEMESIS_NODES_MAX},
+    {'s', "--seconds", 5, 86400},
+    {'x', "--seed", 0, UINT64_MAX},
+    {'k', "--kills", 1, 10000},
+    {'c', "--clients", 1, 256},
+    {'S', "--shards", 1, 4096},
+    {'R', "--replication", 1, 7},
+    {'p', "--port", 1024, 60000},
+};
+
+static bool number (const char *text, const struct bounds *of, uint64_t *out)
 {
     char *end = NULL;
     errno = 0;
     unsigned long long value = strtoull (text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value < low || value > high)
+    if (text[0] < '0' || text[0] > '9' || errno != 0 || *end != '\0' || value < of->low || value > of->high)
         return false;
     *out = value;
     return true;
@@ -87,45 +102,44 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static bool take_number (struct nemesis_options *options, int option)
+static int take_number (struct nemesis_options *options, int option)
 {
     uint64_t value = 0;
-    bool fine = false;
+    const struct bounds *of = bounds;
+    while (of->option != option)
+        of++;
+    if (!number (optarg, of, &value)) {
+        nemesis_say ("error: %s must be a number from %llu to %llu, not '%s'; see scripts/chaos --help", of->name,
+            (unsigned long long) of->low, (unsigned long long) of->high, optarg);
+        return NEMESIS_USAGE;
+    }
     switch (option) {
     case 'n':
-        fine = number (optarg, 1, NEMESIS_NODES_MAX, &value);
         options->nodes = (uint32_t) value;
         break;
     case 's':
-        fine = number (optarg, 5, 86400, &value);
         options->seconds = (uint32_t) value;
         break;
     case 'x':
-        fine = number (optarg, 0, UINT64_MAX, &value);
         options->seed = value;
         break;
     case 'k':
-        fine = number (optarg, 1, 10000, &value);
         options->kills = (uint32_t) value;
         break;
     case 'c':
-        fine = number (optarg, 1, 256, &value);
         options->clients = (uint32_t) value;
         break;
     case 'S':
-        fine = number (optarg, 1, 4096, &value);
         options->shards = (uint32_t) value;
         break;
     case 'R':
-        fine = number (optarg, 1, 7, &value);
         options->replication = (uint32_t) value;
         break;
     case 'p':
-        fine = number (optarg, 1024, 60000, &value);
         options->port = (uint32_t) value;
         break;
     }
-    return fine;
+    return 0;
 }
 
 static bool one_of (const char *value, const char *list)
@@ -185,23 +199,25 @@ static int parse (int argc, char **argv, struct nemesis_options *options)
     for (int option; (option = getopt_long (argc, argv, "", long_options, NULL)) != -1;) {
         if (option == '?')
             return wrong ("unknown option, or one without its value:", argv[optind - 1]);
+        int code = 0;
         if (option == 'K')
             options->keep = true;
         else if (option == 'j')
             options->json = true;
-        else if (strchr ("nsxkcSRp", option) != NULL) {
-            if (!take_number (options, option))
-                return wrong ("a number is needed, within its bounds, not", optarg);
-        } else {
-            int code = take_word (options, option);
-            if (code != 0)
-                return code;
-        }
+        else
+            code = strchr ("nsxkcSRp", option) != NULL ? take_number (options, option) : take_word (options, option);
+        if (code != 0)
+            return code;
     }
     if (optind < argc)
         return wrong ("one argument too many:", argv[optind]);
-    if (options->replication > options->nodes)
-        options->replication = options->nodes;
+    if (options->replication == 0)
+        options->replication = options->nodes < 3 ? options->nodes : 3;
+    if (options->replication > options->nodes) {
+        nemesis_say ("error: --replication must be a number from 1 to %u (--nodes), not '%u'; see scripts/chaos --help",
+            options->nodes, options->replication);
+        return NEMESIS_USAGE;
+    }
     return 0;
 }
 
@@ -381,7 +397,6 @@ int main (int argc, char **argv)
         .seconds = 60,
         .clients = 16,
         .shards = 16,
-        .replication = 3,
         .port = 7400,
         .kills = 100,
         .seed = (uint64_t) time (NULL),

@@ -66,6 +66,59 @@ load helpers
   same "" "$(ls "$BATS_TEST_TMPDIR/empty")" "made in the empty folder"
 }
 
+@test "a number out of its bounds is refused with the option, the bounds and the value, and the help says the bounds" {
+  none=$BATS_TEST_TMPDIR/none
+  while read -r script option value low high; do
+    # shellcheck disable=SC2086
+    run "$ROOT/"${script//+/ } "$option" "$value" --bin "$none"
+    same 2 "$status" "exit code of $script $option $value ($output)"
+    matches "*error: $option must be a number from $low to $high, not '$value'; see *--help*" "$output"
+    # shellcheck disable=SC2086
+    run "$ROOT/"${script//+/ } --help
+    matches "*$low to $high*" "$output"
+  done <<'TEXT'
+scripts/cluster+up --nodes 100 1 99
+scripts/cluster+up --port 65001 1 65000
+scripts/cluster+up --shards 0 1 4096
+scripts/bench --seconds 0 1 86400
+scripts/bench --nodes soon 1 99
+scripts/failpoints --rounds 0 1 100000
+scripts/chaos+smoke --seconds 1 5 86400
+scripts/chaos+smoke --seed 01 0 999999999999999999
+scripts/chaos+smoke --nodes 99 1 9
+scripts/chaos+away --clients 0 1 256
+scripts/chaos+power --flush-ms 0 1 3600000
+scripts/chaos+hostile --rate 100000 1 99999
+test/chaos/campaign --seconds 1 5 86400
+test/chaos/damage --seed 9999999999999999999999 0 999999999
+test/chaos/failover_table --kills 0 1 10000
+test/chaos/fault_sweep --step 0 1 999999999999999999
+test/chaos/upgrade --clients 257 1 256
+TEXT
+}
+
+@test "chaos run and failover: the same of their numbers, and no more replicas than nodes" {
+  while read -r command option value low high; do
+    run "$ROOT/scripts/chaos" "$command" "$option" "$value" --bin "$BIN"
+    same 2 "$status" "exit code of $command $option $value ($output)"
+    matches "*error: $option must be a number from $low to $high, not '$value'; see scripts/chaos --help*" "$output"
+    run "$ROOT/scripts/chaos" "$command" --help
+    matches "*$option $low to ${high%% *}*" "$output"
+  done <<'TEXT'
+run --seconds 1 5 86400
+run --nodes 99 1 9
+run --clients 0 1 256
+run --seed x 0 18446744073709551615
+run --seed -1 0 18446744073709551615
+run --shards 4097 1 4096
+run --replication 8 1 7
+failover --kills 0 1 10000
+TEXT
+  run "$ROOT/scripts/chaos" run --replication 7 --nodes 3 --bin "$BIN"
+  same 2 "$status" "exit code of seven replicas on three nodes ($output)"
+  matches "*--replication must be a number from 1 to 3 (--nodes), not '7'*" "$output"
+}
+
 @test "chaos replay: what could not be judged is no history or incomplete, never fine" {
   replay() { run --separate-stderr "$ROOT/scripts/chaos" replay "$@" --bin "$BIN"; }
   history=$BATS_TEST_TMPDIR/history.jsonl
