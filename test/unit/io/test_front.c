@@ -166,6 +166,63 @@ static void test_front__an_oversized_frame_cuts_its_sender_only (void **state)
     front_destroy (&front);
 }
 
+/* C4, as a node has it: nothing is set, and a mebibyte is the most. */
+static void test_front__a_frame_has_a_mebibyte_at_most (void **state)
+{
+    (void) state;
+    const size_t most = 1024 * 1024;
+    struct front *front = open_front ((struct front_options){0});
+    zsock_t *client = zsock_new (ZMQ_DEALER);
+    zsock_set_linger (client, 0);
+    zsock_set_reconnect_ivl (client, -1); /* who was cut off stays away */
+    assert_int_equal (zmq_connect (zsock_resolve (client), front_endpoint (front)), 0);
+    char *body = malloc (most + 2);
+    assert_non_null (body);
+    memset (body, 'x', most);
+    body[most] = '\0';
+    send_call (client, 1, body);
+    struct front_request request;
+    assert_int_equal (next (front, &request), STATUS_OK);
+    assert_int_equal (request.body.len, most);
+    memcpy (body + most, "x", 2);
+    send_call (client, 2, body);
+    struct front_stats stats;
+    for (front_stats (front, &stats); stats.connections > 0; front_stats (front, &stats)) {
+        zmq_pollitem_t items[2] = {{.socket = front_monitor_socket (front), .events = ZMQ_POLLIN},
+            {.socket = front_socket (front), .events = ZMQ_POLLIN}};
+        assert_true (zmq_poll (items, 2, WAIT_MS) > 0);
+        front_watch (front);
+        assert_int_equal (front_receive (front, &request), STATUS_NOT_FOUND);
+    }
+    free (body);
+    zsock_destroy (&client);
+    front_destroy (&front);
+}
+
+/* What cannot be seen in a test's time, or only by who waits for it: the options themselves. */
+static void test_safe_socket__has_every_bound (void **state)
+{
+    (void) state;
+    static const int types[] = {ZMQ_ROUTER, ZMQ_DEALER};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct safe_socket_options options = {.type = types[i],
+            .send_queue_max = 11,
+            .receive_queue_max = 12,
+            .frame_bytes_max = 1300,
+            .heartbeat_ms = 700};
+        zsock_t *socket = safe_socket_new (&options);
+        assert_non_null (socket);
+        assert_int_equal (zsock_handshake_ivl (socket), 3000); /* C4; ZeroMQ's own: 30,000 */
+        assert_int_equal (zsock_maxmsgsize (socket), 1300);
+        assert_int_equal (zsock_sndhwm (socket), 11);
+        assert_int_equal (zsock_rcvhwm (socket), 12);
+        assert_int_equal (zsock_linger (socket), 0);
+        assert_int_equal (zsock_heartbeat_ivl (socket), 700);
+        assert_int_equal (zsock_heartbeat_timeout (socket), 2100);
+        zsock_destroy (&socket);
+    }
+}
+
 static int raw_connect (const struct front *front)
 {
     int fd = socket (AF_INET, SOCK_STREAM, 0);
@@ -431,6 +488,8 @@ int main (void)
         cmocka_unit_test (test_front__any_number_of_frames_but_two_is_refused),
         cmocka_unit_test (test_front__another_protocol_is_refused),
         cmocka_unit_test (test_front__an_oversized_frame_cuts_its_sender_only),
+        cmocka_unit_test (test_front__a_frame_has_a_mebibyte_at_most),
+        cmocka_unit_test (test_safe_socket__has_every_bound),
         cmocka_unit_test (test_front__connections_beyond_the_bound_are_closed),
         cmocka_unit_test (test_front__a_client_that_does_not_read_is_cut_off),
         cmocka_unit_test (test_front__a_message_without_an_end_is_cut_off),

@@ -138,18 +138,31 @@ static void test_curve_keys__z85_is_golden (void **state)
         curve_key_decode (BYTES_LITERAL ("#####%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"), back), STATUS_INVALID_ARGUMENT);
 }
 
+/* The pairs of zmq_curve(7), and each half with one of our own. */
 static void test_curve_keys__refuse_what_everybody_has (void **state)
 {
     (void) state;
+    static const char *const pairs[][2] = {
+        {"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"},
+        {"Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID", "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"},
+    };
     struct identity_error error;
-    struct curve_keys keys;
-    put ("node.secret",
-        "maitre-curve-key 1\npublic rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\n"
-        "secret JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6\n",
-        0600);
-    assert_int_equal (curve_keys_load (&keys, at ("node.secret"), &error), STATUS_INVALID_ARGUMENT);
-    assert_non_null (strstr (error.text, "test key"));
-    assert_true (curve_key_is_published ("D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"));
+    struct curve_keys own, keys;
+    assert_int_equal (curve_keys_make (&own), STATUS_OK);
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        for (int halves = 1; halves <= 3; halves++) {
+            char text[160];
+            snprintf (text, sizeof text, "maitre-curve-key 1\npublic %s\nsecret %s\n",
+                halves & 1 ? pairs[i][0] : own.public_text, halves & 2 ? pairs[i][1] : own.secret_text);
+            put ("node.secret", text, 0600);
+            assert_int_equal (curve_keys_load (&keys, at ("node.secret"), &error), STATUS_INVALID_ARGUMENT);
+            assert_non_null (strstr (error.text, "test key"));
+        }
+        memcpy (keys.public_text, pairs[i][0], sizeof keys.public_text);
+        memcpy (keys.secret_text, pairs[i][1], sizeof keys.secret_text);
+        assert_false (curve_keys_valid (&keys)); /* though they do belong together */
+    }
+    assert_false (curve_key_is_published (own.public_text));
 }
 
 static void test_curve_keys__save_and_load (void **state)
@@ -307,6 +320,8 @@ static void test_cluster_files__refuse_bad_node_lists (void **state)
         "node 1 tcp://a tcp://b tcp://c - short\n",                                    /* not a key */
         "node 1 - tcp://b tcp://c - -\n",                                              /* no endpoint */
         "node 1 tcp://a tcp://b tcp://c - rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\n", /* published */
+        "client-key Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID\n"                        /* published */
+        "node 1 tcp://a tcp://b tcp://c - -\n",
         "hello\n",
     };
     struct identity_error error;

@@ -253,6 +253,46 @@ static int listen_somewhere (char endpoint[64])
     return fd;
 }
 
+static zsock_t *dial_raw (const char *endpoint)
+{
+    zsock_t *socket = zsock_new (ZMQ_DEALER);
+    assert_non_null (socket);
+    zsock_set_linger (socket, 0);
+    assert_int_equal (zmq_connect (zsock_resolve (socket), endpoint), 0);
+    return socket;
+}
+
+/* C4: what is in them would be a good frame each time. */
+static void test_transport__a_message_is_one_frame (void **state)
+{
+    (void) state;
+    struct transport *two = open_node (2, 7, NULL);
+    zsock_t *peer = dial_raw (transport_peer_endpoint (two)), *gossip = dial_raw (transport_gossip_endpoint (two));
+    struct peer_frame frame = {.cluster = {.b = {7}}, .from = 1, .uuid = {.b = {9}}};
+    uint8_t good[128];
+    size_t len;
+    assert_int_equal (codec_encode (&peer_frame_type, &frame, good, sizeof good, &len), STATUS_OK);
+    for (int frames = 1; frames <= 3; frames++) {
+        for (int i = 1; i <= frames; i++) {
+            int more = i < frames ? ZMQ_SNDMORE : 0;
+            assert_int_equal (zmq_send (zsock_resolve (peer), good, len, more), (int) len);
+            assert_int_equal (zmq_send (zsock_resolve (gossip), "news", 4, more), 4);
+        }
+        enum status expected = frames == 1 ? STATUS_OK : STATUS_INVALID_ARGUMENT, status;
+        struct bytes message;
+        uint32_t node;
+        while ((status = transport_receive (two, &frame)) == STATUS_NOT_FOUND)
+            wait_readable (two);
+        assert_int_equal (status, expected);
+        while ((status = transport_gossip_receive (two, &message, &node)) == STATUS_NOT_FOUND)
+            wait_readable (two);
+        assert_int_equal (status, expected);
+    }
+    zsock_destroy (&peer);
+    zsock_destroy (&gossip);
+    transport_destroy (&two);
+}
+
 /* The engine waits for an edge: what transport_next_event leaves in a monitor when it says "nothing" is not heard of again. */
 static void test_transport__handshakes_that_fail_do_not_hide_what_follows (void **state)
 {
@@ -462,6 +502,7 @@ int main (void)
         cmocka_unit_test (test_transport__a_dead_peer_is_an_event_and_forgets_what_waits),
         cmocka_unit_test (test_transport__another_cluster_is_refused),
         cmocka_unit_test (test_transport__garbage_is_refused),
+        cmocka_unit_test (test_transport__a_message_is_one_frame),
         cmocka_unit_test (test_transport__handshakes_that_fail_do_not_hide_what_follows),
         cmocka_unit_test (test_transport__curve_binds_a_frame_to_its_node),
         cmocka_unit_test (test_transport__gossip_has_its_own_way),
