@@ -156,6 +156,23 @@ TEXT
   done
 }
 
+@test "the simulators refuse what is no number within its bounds, and read it as no other one" {
+  sim=$BIN/test/sim/maitred_sim simulate="$BIN/test/sim/maitred_simulate --simulator $BIN/test/sim/maitred_sim --quiet"
+  for words in "$sim --draw --seed x" "$sim --draw --seed 7x" "$sim --draw --seed -1" "$sim --draw --seed 99999999999999999999" \
+    "$sim --draw --seeds 0" "$sim --draw --duration 0" "$sim --draw --families 999999999999" "$sim --draw --families 4000000" \
+    "$sim --draw --families 0x7" "$simulate --seeds 99999999999999999999" "$simulate --seeds 1 --from x" "$simulate --seeds 1 --jobs 257" \
+    "$simulate --minutes 99999999" "$ROOT/scripts/simulate --seeds 1 --jobs 0" "$BIN/test/sim/maitred_sim_gossip --seed x"; do
+    # shellcheck disable=SC2086
+    run $words
+    same 2 "$status" "exit code of $words ($output)"
+    words=${words##* --} # the option and its value
+    matches "*error: --${words% *} must be a * from * to *, not '${words##* }'*" "$output"
+  done
+  run "$sim" --draw --seed 7 --families 3ffffff
+  same 0 "$status" "exit code with every family"
+  same 3ffffff "$(printf '%s' "$output" | json families)" "families"
+}
+
 @test "an interrupted simulation sums up what it did and says where to go on" {
   "$BIN/test/sim/maitred_simulate" --simulator "$BIN/test/sim/maitred_sim" --seeds 1000 --jobs 1 --json \
     >"$BATS_TEST_TMPDIR/summary" 3>&- 4>&- &

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "test/sim/number.h"
 #include "test/sim/planted.h"
 
 /* Longest time until all agree on what is over: everything that can be in the way at once, for n members. */
@@ -305,11 +306,13 @@ int main (int argc, char **argv)
     uint64_t seed = 1, seeds = 1;
     bool trace = false, planted = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp (argv[i], "--seed") == 0 && i + 1 < argc)
-            seed = strtoull (argv[++i], NULL, 10);
-        else if (strcmp (argv[i], "--seeds") == 0 && i + 1 < argc)
-            seeds = strtoull (argv[++i], NULL, 10);
-        else if (strcmp (argv[i], "--trace") == 0)
+        if (strcmp (argv[i], "--seed") == 0 && i + 1 < argc) {
+            if (!number_within ("--seed", argv[++i], 10, 0, NUMBER_SEED_MAX, &seed))
+                return 2;
+        } else if (strcmp (argv[i], "--seeds") == 0 && i + 1 < argc) {
+            if (!number_within ("--seeds", argv[++i], 10, 1, NUMBER_SEEDS_MAX, &seeds))
+                return 2;
+        } else if (strcmp (argv[i], "--trace") == 0)
             trace = true;
         else if (strcmp (argv[i], "--plant") == 0 && i + 1 < argc) {
             if (!planted_choose (argv[++i]))

@@ -9,6 +9,7 @@
 
 #include "schemas/runtime/assert.h"
 #include "schemas/runtime/checksum.h"
+#include "test/sim/number.h"
 #include "test/sim/planted.h"
 
 static struct sim_options running; /* for whoever reads of an abort */
@@ -115,8 +116,9 @@ static void usage (FILE *out)
         "\n"
         "  --services      whole nodes with their services instead of bare Raft groups\n"
         "  --any           the seed draws which of the two\n"
-        "  --duration MS   of the faults, before everything heals (default 8000)\n"
-        "  --families HEX  exactly these fault families instead of those that the seed draws\n"
+        "  --seed N        the first one, 0 to 999999999999999999; --seeds COUNT: so many, 1 to 1000000000000\n"
+        "  --duration MS   of the faults, before everything heals (1 to 86400000, default 8000)\n"
+        "  --families HEX  exactly these fault families instead of those that the seed draws (0 to 3ffffff)\n"
         "  --trace         every step; --stats: one JSON line a seed; --draw: only what the seed draws\n"
         "  --once          without the second run, which must give the same trace\n"
         "  --plant NAME    with that guard of the product missing; --plants lists them (-DMAITRED_PLANTED=ON)\n"
@@ -193,6 +195,28 @@ static bool flag (const char *argument, const char *name, bool *value)
     return is;
 }
 
+static bool is_number (const char *option)
+{
+    return strcmp (option, "--seed") == 0 || strcmp (option, "--seeds") == 0 || strcmp (option, "--duration") == 0 ||
+           strcmp (option, "--families") == 0;
+}
+
+static bool take_number (struct sim_options *options, uint64_t *seeds, const char *option, const char *text)
+{
+    uint64_t families = 0;
+    if (strcmp (option, "--seed") == 0)
+        return number_within (option, text, 10, 0, NUMBER_SEED_MAX, &options->seed);
+    if (strcmp (option, "--seeds") == 0)
+        return number_within (option, text, 10, 1, NUMBER_SEEDS_MAX, seeds);
+    if (strcmp (option, "--duration") == 0)
+        return number_within (option, text, 10, 1, NUMBER_DURATION_MAX_MS, &options->duration_ms);
+    if (!number_within (option, text, 16, 0, (UINT64_C (1) << SIM_FAMILIES) - 1, &families))
+        return false;
+    options->families = (uint32_t) families;
+    options->families_set = true;
+    return true;
+}
+
 int main (int argc, char **argv)
 {
     struct sim_options options = {.seed = 1, .duration_ms = 8000};
@@ -211,15 +235,10 @@ int main (int argc, char **argv)
             if (!planted_choose (argv[++i]))
                 return 2;
             once = true;
-        } else if (more && strcmp (argv[i], "--seed") == 0) {
-            options.seed = strtoull (argv[++i], NULL, 10);
-        } else if (more && strcmp (argv[i], "--seeds") == 0) {
-            seeds = strtoull (argv[++i], NULL, 10);
-        } else if (more && strcmp (argv[i], "--duration") == 0) {
-            options.duration_ms = strtoull (argv[++i], NULL, 10);
-        } else if (more && strcmp (argv[i], "--families") == 0) {
-            options.families = (uint32_t) strtoul (argv[++i], NULL, 16);
-            options.families_set = true;
+        } else if (more && is_number (argv[i])) {
+            if (!take_number (&options, &seeds, argv[i], argv[i + 1]))
+                return 2;
+            i++;
         } else {
             usage (stderr);
             return 2;

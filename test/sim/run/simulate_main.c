@@ -1,11 +1,15 @@
 /* maitred_simulate: the command line; scripts/simulate builds it and hands its arguments over. */
 #include "test/sim/run/simulate.h"
 
+#include "test/sim/number.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MINUTES_MAX 525600
 
 static void usage (FILE *out)
 {
@@ -15,6 +19,7 @@ static void usage (FILE *out)
         "                        [-- SIMULATOR OPTION ...]\n"
         "\n"
         "Each seed draws nodes, shards, model and fault families, runs twice, and must do the same both times.\n"
+        "--seeds 1 to 1000000000000, --minutes 1 to 525600, --from 0 to 999999999999999999, --jobs 1 to 256.\n"
         "Exit status: 0 every seed passed; 1 one failed (what to run again is printed); 2 usage; 130 interrupted: no "
         "seed\n"
         "is begun any more, those under way end, and the summary says where to go on. Twice interrupted it ends at "
@@ -36,15 +41,6 @@ bool simulate_interrupted (void)
     return interrupted != 0;
 }
 
-static bool number (const char *text, uint64_t least, uint64_t *value)
-{
-    char *end;
-    if (text == NULL || *text < '0' || *text > '9')
-        return false;
-    *value = strtoull (text, &end, 10);
-    return *end == '\0' && *value >= least;
-}
-
 static bool parse (struct simulate *self, int argc, char **argv)
 {
     uint64_t jobs;
@@ -56,15 +52,19 @@ static bool parse (struct simulate *self, int argc, char **argv)
             self->quiet = true;
         } else if (strcmp (argv[i], "--simulator") == 0 && value) {
             self->simulator = argv[++i];
-        } else if (strcmp (argv[i], "--seeds") == 0 && number (value, 1, &self->seeds)) {
-            i++;
-        } else if (strcmp (argv[i], "--minutes") == 0 && number (value, 1, &self->minutes)) {
-            i++;
-        } else if (strcmp (argv[i], "--from") == 0 && number (value, 0, &self->from)) {
-            i++;
-        } else if (strcmp (argv[i], "--jobs") == 0 && number (value, 1, &jobs) && jobs <= SIMULATE_JOBS_MAX) {
+        } else if (strcmp (argv[i], "--seeds") == 0) {
+            if (!number_within (argv[i++], value, 10, 1, NUMBER_SEEDS_MAX, &self->seeds))
+                return false;
+        } else if (strcmp (argv[i], "--minutes") == 0) {
+            if (!number_within (argv[i++], value, 10, 1, MINUTES_MAX, &self->minutes))
+                return false;
+        } else if (strcmp (argv[i], "--from") == 0) {
+            if (!number_within (argv[i++], value, 10, 0, NUMBER_SEED_MAX, &self->from))
+                return false;
+        } else if (strcmp (argv[i], "--jobs") == 0) {
+            if (!number_within (argv[i++], value, 10, 1, SIMULATE_JOBS_MAX, &jobs))
+                return false;
             self->jobs = (uint32_t) jobs;
-            i++;
         } else if (strcmp (argv[i], "--") == 0) {
             for (i++; i < argc && self->extra_count < SIMULATE_EXTRA_MAX; i++)
                 self->extra[self->extra_count++] = argv[i];
