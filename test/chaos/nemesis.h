@@ -93,6 +93,7 @@ struct nemesis {
     uint32_t counts[FAMILY_COUNT]; /* faults injected */
     /* Bits of the families that were at work in the same phase as this one, itself included; in the present one. */
     uint32_t together[FAMILY_COUNT], worked;
+    uint64_t lingers_until_ms; /* the end of the pause that outlived its phase, between two phases; 0: there is none */
     char skipped[FAMILY_COUNT][128];
     uint32_t phases, quiet_phases, broken;
     char why_broken[600]; /* the first */

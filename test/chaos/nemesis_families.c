@@ -122,7 +122,7 @@ static uint64_t pause_on (struct nemesis *run)
     if (node == 0)
         return 0;
     nemesis_node_pause (run, node);
-    uint64_t lasts_ms = nemesis_log_between (run, 100, 30000);
+    uint64_t lasts_ms = nemesis_log_between (run, 100, 60000);
     nemesis_note (run, "begin", FAMILY_PAUSE, "node %u stands still for at most %llu ms%s", node,
         (unsigned long long) lasts_ms, shard != 0 ? " (a leader)" : "");
     return lasts_ms;

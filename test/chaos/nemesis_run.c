@@ -20,7 +20,7 @@
 /* One family at work in the present phase. */
 struct actor {
     int family;
-    bool on;
+    bool on, last; /* last: begins no other one when this is over */
     uint64_t next_ms;
 };
 
@@ -231,17 +231,57 @@ static void act (struct nemesis *run, struct actor *actor)
     actor->next_ms = nemesis_now_ms () + lasts_ms;
 }
 
+/* ---- a pause may be longer than a phase: it goes on in the next one, unless that is quiet */
+
+static void linger_end (struct nemesis *run)
+{
+    if (run->lingers_until_ms > 0)
+        nemesis_families[FAMILY_PAUSE].off (run);
+    run->lingers_until_ms = 0;
+}
+
+/* The phase is over: what still is on goes off, or lingers. While few families wait for one another nothing may: a paused
+   node could keep one from its turn. */
+static void mix_end (struct nemesis *run, const struct actor *mix, uint32_t count, bool may_linger)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!mix[i].on)
+            continue;
+        if (may_linger && mix[i].family == FAMILY_PAUSE && mix[i].next_ms > nemesis_now_ms ())
+            run->lingers_until_ms = mix[i].next_ms;
+        else
+            nemesis_families[mix[i].family].off (run);
+    }
+}
+
+/* A phase begins: what lingers is part of it. Returns how many act. */
+static uint32_t mix_begin (struct nemesis *run, struct actor mix[FEW + 1], uint32_t count, bool overtime)
+{
+    uint32_t at = 0;
+    run->worked = 0;
+    if (count == 0 || overtime)
+        linger_end (run);
+    if (run->lingers_until_ms == 0)
+        return count;
+    while (at < count && mix[at].family != FAMILY_PAUSE)
+        at++;
+    mix[at] = (struct actor){.family = FAMILY_PAUSE, .on = true, .last = at == count, .next_ms = run->lingers_until_ms};
+    run->lingers_until_ms = 0;
+    run->worked = 1u << FAMILY_PAUSE;
+    return at == count ? count + 1 : count;
+}
+
 /* False: the load has died, or somebody wants us to stop. */
 static bool phase (struct nemesis *run, uint64_t end_ms, bool overtime)
 {
-    struct actor mix[FEW];
+    struct actor mix[FEW + 1];
     uint32_t count = draw_mix (run, end_ms - nemesis_now_ms (), overtime, mix);
+    count = mix_begin (run, mix, count, overtime);
     char names[128] = "quiet";
     for (uint32_t i = 0, used = 0; i < count; i++)
         used += (uint32_t) snprintf (
             names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", nemesis_families[mix[i].family].name);
     run->phases++;
-    run->worked = 0;
     run->quiet_phases += count == 0 ? 1 : 0;
     nemesis_note (
         run, "phase", FAMILY_COUNT, "%s for %llu ms", names, (unsigned long long) (end_ms - nemesis_now_ms ()));
@@ -249,7 +289,7 @@ static bool phase (struct nemesis *run, uint64_t end_ms, bool overtime)
     int unmet[FAMILY_COUNT];
     while (fine && nemesis_now_ms () < end_ms && !(overtime && missing (run, unmet) == 0)) {
         for (uint32_t i = 0; i < count; i++)
-            if (nemesis_now_ms () >= mix[i].next_ms)
+            if (nemesis_now_ms () >= mix[i].next_ms && (mix[i].on || !mix[i].last))
                 act (run, &mix[i]);
         nemesis_nodes_watch (run);
         int code = nemesis_wait (run->load, 0);
@@ -260,9 +300,7 @@ static bool phase (struct nemesis *run, uint64_t end_ms, bool overtime)
         fine = run->load != 0 && !nemesis_interrupted;
         nemesis_sleep_ms (TICK_MS);
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (mix[i].on)
-            nemesis_families[mix[i].family].off (run);
+    mix_end (run, mix, count, fine && !overtime && !strangers (run));
     return fine;
 }
 
@@ -283,6 +321,7 @@ static bool hurt (struct nemesis *run)
     int unmet[FAMILY_COUNT];
     if (fine && missing (run, unmet) > 0)
         fine = phase (run, nemesis_now_ms () + OVERTIME_MS, true);
+    linger_end (run);
     return fine;
 }
 

@@ -52,6 +52,17 @@ nothing_left() { ! left "$1" && [ ! -e "$1" ]; }
   matches '*is replaced, after*' "$stderr"
 }
 
+@test "a pause of more than half a minute outlives its phase, and ends with the run" {
+  # What a seed draws is the same every time: of this one a pause of 38 s is the first. Phases are 6 s here.
+  MAITRED_CHAOS_SEED=3 chaos_run proxy 12 --faults pause
+  same 0 "$status" "exit code ($output)"
+  same fine "$(printf '%s' "$output" | json check.verdict)" "verdict"
+  acts=$(printf '%s\n' "$stderr" | awk '$3 == "run" && $4 == "phase" {print "phase"} $3 == "pause" {print $4} $4 == "heal" {print "heal"}' | tr '\n' ' ')
+  matches 'phase begin phase *end heal ' "$acts"
+  length_ms=$(printf '%s\n' "$stderr" | sed -nE 's/.* stands still for at most ([0-9]+) ms.*/\1/p' | head -n 1)
+  [ "$length_ms" -gt 30000 ] && [ "$length_ms" -le 60000 ]
+}
+
 @test "killed with -9 in the middle, a run leaves no process, no mount and no folder" {
   "$ROOT/scripts/chaos" run --seconds 60 --faults kill,pause --bin "$BIN" >/dev/null 2>"$BATS_TEST_TMPDIR/err" &
   nemesis=$!
