@@ -54,16 +54,17 @@ struct client_node {
     uint32_t number; /* as users and the cluster count: 1 .. */
     char endpoint[ENDPOINT_TEXT_LEN_MAX + 1];
     char key[CLIENT_KEY_LEN + 1]; /* "" without CURVE */
-    void *socket, *monitor;
-    bool up;             /* a handshake succeeded and the connection has not broken since */
-    bool ready;          /* there may be something to receive */
-    bool doubted;        /* an attempt timed out, and nothing has come since */
-    bool heard;          /* monitor has events */
-    struct call *calls;  /* SENT to this node */
-    bool many;           /* takes several calls in one message */
-    zmq_msg_t held;      /* the last frame of a message that is still open */
-    uint32_t held_count; /* calls of that message; 0: none is open */
-    size_t held_bytes;   /* of their bodies */
+    void *socket, *monitor;       /* NULL between a connection that broke and the next one */
+    uint64_t renew_us;            /* when they are made anew; 0: they are there */
+    bool up;                      /* a handshake succeeded and the connection has not broken since */
+    bool ready;                   /* there may be something to receive */
+    bool doubted;                 /* an attempt timed out, and nothing has come since */
+    bool heard;                   /* monitor has events */
+    struct call *calls;           /* SENT to this node */
+    bool many;                    /* takes several calls in one message */
+    zmq_msg_t held;               /* the last frame of a message that is still open */
+    uint32_t held_count;          /* calls of that message; 0: none is open */
+    size_t held_bytes;            /* of their bodies */
 };
 
 enum call_state { CALL_FREE, CALL_WAITING, CALL_SENT, CALL_PAUSED };
@@ -115,6 +116,7 @@ struct maitre {
     volatile uint8_t *fork_page; /* holds 1; the kernel wipes it in a forked child. NULL: ask getpid () */
     pid_t maker;
     void *context;
+    uint64_t monitors;                                                         /* made so far, for their names */
     char client_public[CLIENT_KEY_LEN + 1], client_secret[CLIENT_KEY_LEN + 1]; /* "" without CURVE */
     uint32_t deadline_ms, attempt_ms, backoff_ms, backoff_max_ms, outstanding_max;
     char token[CLIENT_TOKEN_MAX + 1];
@@ -173,6 +175,8 @@ uint8_t *client_scratch (struct maitre *client, size_t size);
 
 enum status client_node_open (struct maitre *client, struct client_node *node) WARN_UNUSED;
 void client_node_close (struct client_node *node);
+/* Opens it again, or says when to try again. */
+void client_node_renew (struct maitre *client, struct client_node *node, uint64_t now_us);
 /* Sends one attempt of the call. UNAVAILABLE: the node takes nothing now. */
 enum status client_node_send (
     struct maitre *client, struct client_node *node, struct call *call, uint64_t now_us) WARN_UNUSED;
@@ -262,7 +266,8 @@ uint64_t client_timer_next (const struct maitre *client); /* UINT64_MAX: none */
 
 enum status client_loop_open (struct maitre *client) WARN_UNUSED;
 void client_loop_close (struct maitre *client);
-enum status client_loop_watch (struct maitre *client, uint32_t node_index) WARN_UNUSED;
+enum status client_loop_watch (struct maitre *client, struct client_node *node) WARN_UNUSED;
+void client_loop_unwatch (struct maitre *client, struct client_node *node); /* before it is closed */
 /* After a change outside of maitre_process: keeps the user's descriptor honest. */
 void client_loop_touched (struct maitre *client);
 

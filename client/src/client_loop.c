@@ -46,18 +46,30 @@ void client_loop_close (struct maitre *client)
     client->epoll = client->event = client->timer = -1;
 }
 
-enum status client_loop_watch (struct maitre *client, uint32_t node_index)
+enum status client_loop_watch (struct maitre *client, struct client_node *node)
 {
-    struct client_node *node = &client->nodes[node_index];
+    uint64_t token = (uint64_t) (node - client->nodes) << 1;
     int data, monitor;
     size_t size = sizeof data;
     if (zmq_getsockopt (node->socket, ZMQ_FD, &data, &size) != 0 ||
-        zmq_getsockopt (node->monitor, ZMQ_FD, &monitor, &size) != 0 ||
-        !watch (client->epoll, data, (uint64_t) node_index << 1) ||
-        !watch (client->epoll, monitor, ((uint64_t) node_index << 1) | 1))
+        zmq_getsockopt (node->monitor, ZMQ_FD, &monitor, &size) != 0 || !watch (client->epoll, data, token) ||
+        !watch (client->epoll, monitor, token | 1))
         return STATUS_RESOURCE_EXHAUSTED;
     node->ready = node->heard = true;
     return STATUS_OK;
+}
+
+/* ZeroMQ closes a socket's descriptor later, in a thread of its own, and until then it could wake the loop in vain. */
+void client_loop_unwatch (struct maitre *client, struct client_node *node)
+{
+    void *sockets[] = {node->socket, node->monitor};
+    for (int i = 0; i < 2; i++) {
+        int fd;
+        size_t size = sizeof fd;
+        if (sockets[i] != NULL && zmq_getsockopt (sockets[i], ZMQ_FD, &fd, &size) == 0)
+            epoll_ctl (client->epoll, EPOLL_CTL_DEL, fd, NULL);
+    }
+    node->ready = node->heard = false;
 }
 
 static void set_event (struct maitre *client, bool on)
@@ -74,7 +86,12 @@ static uint64_t next_wake_us (const struct maitre *client)
 {
     uint64_t wake = client_timer_next (client);
     uint64_t map = client->map.asking || client->map.ask_again_us == 0 ? UINT64_MAX : client->map.ask_again_us;
-    return wake < map ? wake : map;
+    wake = wake < map ? wake : map;
+    for (uint32_t i = 0; i < client->node_count; i++) {
+        uint64_t renew_us = client->nodes[i].renew_us;
+        wake = renew_us != 0 && renew_us < wake ? renew_us : wake;
+    }
+    return wake;
 }
 
 static void set_timer (struct maitre *client)
@@ -135,6 +152,8 @@ static void turn (struct maitre *client)
     client->gathering = true;
     for (uint32_t i = 0; i < client->node_count; i++) {
         struct client_node *node = &client->nodes[i];
+        if (node->renew_us != 0 && node->renew_us <= now_us)
+            client_node_renew (client, node, now_us);
         if (node->ready)
             node->ready = client_node_receive (client, node, LOOP_RECEIVE_MAX, now_us);
         if (node->heard) {

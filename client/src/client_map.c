@@ -114,8 +114,7 @@ static void add_nodes (struct maitre *client, const struct ring_reply *ring)
         if (client_file_add (client, (uint32_t) node->node, node->client_endpoint, bytes_of (NULL, 0)) != STATUS_OK)
             continue;
         struct client_node *added = &client->nodes[client->node_count - 1];
-        if (client_node_open (client, added) != STATUS_OK ||
-            client_loop_watch (client, client->node_count - 1) != STATUS_OK) {
+        if (client_node_open (client, added) != STATUS_OK || client_loop_watch (client, added) != STATUS_OK) {
             client_node_close (added);
             client->node_count--;
         }

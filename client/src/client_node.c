@@ -1,11 +1,18 @@
 /* One DEALER per node, and a monitor that says when its connection came and went: a broken connection is noticed within
  * a millisecond, an attempt's timeout is only the fallback.
  *
- * ZMQ_IMMEDIATE, so that nothing is queued for a node that is not there; LINGER 0, so that nothing outlives its call.
+ * Nothing is sent where no handshake succeeded, LINGER is 0, and a broken connection's socket is closed with it: nothing
+ * is queued for a node that is not there, nothing outlives its call. ZMQ_IMMEDIATE would do the same, but libzmq 4.3.4
+ * looks every hundredth time that it is asked for a frame whether the connection broke, and where that is in the middle
+ * of a message it ends the process at an assertion (fq.cpp: !_more).
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "client/src/client.h"
+
+#define RENEW_MS 10 /* as ZeroMQ's own pause: a node that closes every connection is not asked all the time */
+#define RENEW_AGAIN_MS 200
 
 #define NODE_EVENTS                                                                                                    \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                   \
@@ -21,12 +28,11 @@ static bool set_options (struct maitre *client, struct client_node *node)
     void *socket = node->socket;
     int64_t reply_max = CLIENT_REPLY_MAX;
     int queue_max = (int) (client->outstanding_max + CLIENT_OWN_CALLS) * 2;
-    bool fine = set_int (socket, ZMQ_LINGER, 0) && set_int (socket, ZMQ_IMMEDIATE, 1) &&
-                set_int (socket, ZMQ_RECONNECT_IVL, 10) && set_int (socket, ZMQ_RECONNECT_IVL_MAX, 200) &&
-                set_int (socket, ZMQ_CONNECT_TIMEOUT, 1000) && set_int (socket, ZMQ_HANDSHAKE_IVL, 3000) &&
-                set_int (socket, ZMQ_HEARTBEAT_IVL, 1000) && set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, 2000) &&
-                set_int (socket, ZMQ_SNDHWM, queue_max) && set_int (socket, ZMQ_RCVHWM, queue_max) &&
-                set_int (socket, ZMQ_IPV6, 1) &&
+    bool fine = set_int (socket, ZMQ_LINGER, 0) && set_int (socket, ZMQ_RECONNECT_IVL, RENEW_MS) &&
+                set_int (socket, ZMQ_RECONNECT_IVL_MAX, 200) && set_int (socket, ZMQ_CONNECT_TIMEOUT, 1000) &&
+                set_int (socket, ZMQ_HANDSHAKE_IVL, 3000) && set_int (socket, ZMQ_HEARTBEAT_IVL, 1000) &&
+                set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, 2000) && set_int (socket, ZMQ_SNDHWM, queue_max) &&
+                set_int (socket, ZMQ_RCVHWM, queue_max) && set_int (socket, ZMQ_IPV6, 1) &&
                 zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &reply_max, sizeof reply_max) == 0;
     if (!fine || node->key[0] == '\0' || client->client_public[0] == '\0')
         return fine;
@@ -38,7 +44,7 @@ static bool set_options (struct maitre *client, struct client_node *node)
 enum status client_node_open (struct maitre *client, struct client_node *node)
 {
     char monitor[48];
-    snprintf (monitor, sizeof monitor, "inproc://monitor-%td", node - client->nodes);
+    snprintf (monitor, sizeof monitor, "inproc://monitor-%" PRIu64, ++client->monitors);
     node->socket = zmq_socket (client->context, ZMQ_DEALER);
     node->monitor = zmq_socket (client->context, ZMQ_PAIR);
     if (node->socket == NULL || node->monitor == NULL)
@@ -61,6 +67,17 @@ void client_node_close (struct client_node *node)
         zmq_close (node->socket);
     node->monitor = node->socket = NULL;
     node->up = false;
+}
+
+void client_node_renew (struct maitre *client, struct client_node *node, uint64_t now_us)
+{
+    maitre_assert (node->socket == NULL && !node->up);
+    node->renew_us = 0;
+    if (client_node_open (client, node) == STATUS_OK && client_loop_watch (client, node) == STATUS_OK)
+        return;
+    client_loop_unwatch (client, node);
+    client_node_close (node);
+    node->renew_us = now_us + RENEW_AGAIN_MS * 1000; /* no memory or descriptors */
 }
 
 bool client_node_readable (struct client_node *node)
@@ -249,12 +266,15 @@ void client_node_listen (struct maitre *client, struct client_node *node, uint64
             node->up = true;
             node->doubted = false;
             client_retry_waiting (client, now_us);
-        } else if (event == ZMQ_EVENT_DISCONNECTED) {
+        } else if (event == ZMQ_EVENT_DISCONNECTED && node->up) { /* else ZeroMQ tries again by itself */
             client_node_flush (node); /* what is open belongs to the connection that is gone */
             /* What had arrived before the break still counts. */
             while (client_node_receive (client, node, UINT32_MAX, now_us))
                 continue;
             node->up = node->many = false;
+            client_loop_unwatch (client, node);
+            client_node_close (node);
+            node->renew_us = now_us + RENEW_MS * 1000;
             client_retry_lost (client, node, now_us);
         }
     }

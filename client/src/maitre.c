@@ -167,7 +167,7 @@ static enum status connect_all (struct maitre *client, struct maitre_error *erro
     for (uint32_t i = 0; i < client->node_count; i++) {
         enum status status = client_node_open (client, &client->nodes[i]);
         if (status == STATUS_OK)
-            status = client_loop_watch (client, i);
+            status = client_loop_watch (client, &client->nodes[i]);
         if (status == STATUS_INVALID_ARGUMENT)
             return client_error (error, status, "BAD_ENDPOINT",
                 "cannot connect to %s: %s; write tcp://host:port, and check its key", client->nodes[i].endpoint,

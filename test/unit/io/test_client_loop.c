@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include "client/src/client.h"
 #include "test/support/fake_node.h"
 
 static uint64_t now_ms (void)
@@ -123,6 +124,54 @@ static void test_client_loop__stays_readable_while_work_is_left (void **state)
     }
     maitre_destroy (&client);
     fake_node_stop (&node);
+}
+
+/* A frame too many now and then, so that each hundredth one, at which ZeroMQ looks for news, is in the middle of a reply. */
+static void script_odd (struct fake_node *node, const struct fake_request *request, struct fake_answer *answer)
+{
+    answer->stray_frame = request->number % 7 == 0;
+    fake_node_friendly (node, request, answer);
+}
+
+/* Replies are being read, and their connection is gone: ZeroMQ finds that out in the middle of one. */
+static void test_client_loop__a_connection_that_broke_leaves_its_replies (void **state)
+{
+    (void) state;
+    enum { CALLS = 1500 };
+    uint32_t kept = 0; /* answers that had come before the end, and were read behind it */
+    for (int round = 0; round < 5; round++) {
+        struct fake_node node = {0};
+        struct tally tally = {0};
+        assert_true (fake_node_start (&node, script_odd, NULL));
+        struct maitre *client = client_of (&node, 0);
+        assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
+        while (maitre_process (client, 0) > 0)
+            continue;
+        for (int i = 0; i < CALLS; i++)
+            assert_int_equal (start (client, "health.Check", 60000, &tally), MAITRE_OK);
+        for (uint64_t end = now_ms () + 60000; now_ms () < end && node.requests < CALLS;)
+            poll (NULL, 0, 1);
+        assert_true (node.requests >= CALLS);
+        while (tally.answers == 0)
+            assert_true (maitre_process (client, 60000) >= 0);
+        uint32_t first = tally.answers;
+        assert_in_range (first, 1, CALLS - 500); /* a turn is bounded */
+        struct pollfd broken = {.events = POLLIN};
+        size_t size = sizeof broken.fd;
+        assert_int_equal (zmq_getsockopt (client->nodes[0].monitor, ZMQ_FD, &broken.fd, &size), 0);
+        fake_node_stop (&node);
+        assert_int_equal (poll (&broken, 1, 60000), 1);
+        assert_true (maitre_process (client, 0) >= 0);
+        assert_int_equal (tally.fine, tally.answers);
+        kept += tally.answers - first;
+        assert_true (fake_node_start (&node, script_odd, NULL));
+        while (tally.answers < CALLS)
+            assert_true (maitre_process (client, 60000) > 0);
+        assert_int_equal (tally.fine, CALLS);
+        maitre_destroy (&client);
+        fake_node_stop (&node);
+    }
+    assert_true (kept > 0);
 }
 
 static void test_client_loop__poll_alone_meets_deadlines (void **state)
@@ -389,6 +438,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_client_loop__poll_alone_brings_every_answer),
         cmocka_unit_test (test_client_loop__stays_readable_while_work_is_left),
+        cmocka_unit_test (test_client_loop__a_connection_that_broke_leaves_its_replies),
         cmocka_unit_test (test_client_loop__poll_alone_meets_deadlines),
         cmocka_unit_test (test_client_loop__process_returns_in_time),
         cmocka_unit_test (test_client_loop__outstanding_calls_are_bounded),
