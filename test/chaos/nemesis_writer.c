@@ -61,6 +61,8 @@ static void answered (struct maitre *handle, uint64_t call, const struct maitre_
     uint64_t before_ns = atomic_load (&shared->clients[client->number].answered_ns);
     if (reply->status != MAITRE_OK) {
         atomic_fetch_add (reply->maybe_applied ? &shared->unknown : &shared->failed, 1);
+        fprintf (stderr, "%s: %s after %.1f ms, at %.3f s: %s\n", reply->maybe_applied ? "unknown" : "failed",
+            reply->reason, (double) (now_ns - client->started_ns) / 1e6, (double) now_ns / 1e9, reply->message);
         next (client);
         return;
     }
