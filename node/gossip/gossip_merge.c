@@ -123,7 +123,8 @@ static void hear_of_new (
 {
     maitre_assert (gossip_members_find (gossip, &record->uuid) == NULL);
     bool gone = record->state == GOSSIP_DEAD || record->state == GOSSIP_LEFT;
-    if (gone && gossip_members_is_forgotten (gossip, &record->uuid))
+    /* Who is suspected, too: else those who forget the same one tell each other of it for ever, each as news. */
+    if (record->state != GOSSIP_ALIVE && gossip_members_is_forgotten (gossip, &record->uuid))
         return;
     struct gossip_slot *slot = gossip_members_add (gossip, &record->uuid, !gone);
     if (slot == NULL) {

@@ -87,6 +87,25 @@ static void test_gossip_members__forgets_whom_the_cluster_removed (void **state)
     fixture_close (&f);
 }
 
+/* Each who forgets it would tell the others of it as of news, and hear it from them again. */
+static void test_gossip_members__who_is_suspected_stays_forgotten (void **state)
+{
+    (void) state;
+    struct fixture f;
+    fixture_open (&f);
+    meet (&f, 3);
+    hear (&f, 2, GOSSIP_KIND_UPDATE, record_of (3, 1, GOSSIP_SUSPECT));
+    assert_non_null (member (&f, 3));
+    struct gossip_event event = {.type = GOSSIP_FORGET, .uuid = uuid_of (3)};
+    step (&f, &event);
+    assert_null (member (&f, 3));
+    hear (&f, 2, GOSSIP_KIND_UPDATE, record_of (3, 1, GOSSIP_SUSPECT));
+    assert_null (member (&f, 3));
+    hear (&f, 2, GOSSIP_KIND_UPDATE, record_of (3, 2, GOSSIP_ALIVE)); /* it lives all the same */
+    assert_non_null (member (&f, 3));
+    fixture_close (&f);
+}
+
 static void test_gossip_join__contacts_every_other_seed_until_somebody_answers (void **state)
 {
     (void) state;
@@ -353,6 +372,7 @@ int main (void)
         cmocka_unit_test (test_gossip_members__are_capped),
         cmocka_unit_test (test_gossip_members__finds_the_living_owner_of_a_position),
         cmocka_unit_test (test_gossip_members__forgets_whom_the_cluster_removed),
+        cmocka_unit_test (test_gossip_members__who_is_suspected_stays_forgotten),
         cmocka_unit_test (test_gossip_join__contacts_every_other_seed_until_somebody_answers),
         cmocka_unit_test (test_gossip_pushpull__exchanges_whole_tables),
         cmocka_unit_test (test_gossip_leave__says_goodbye_and_falls_silent),
