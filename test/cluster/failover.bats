@@ -18,6 +18,8 @@ teardown() {
   show_logs
 }
 
+# links_down LOG NODE: how often the link to it broke.
+links_down() { awk -v mark="\"link down\",\"peer\":$2" 'index($0, mark) {count++} END {print count + 0}' "$1"; }
 resident_kib() { awk '$1 == "VmRSS:" {print $2}' "/proc/$1/status"; }
 
 # is_another NODE KEY: somebody else leads by now.
@@ -69,11 +71,11 @@ led_until_link_down() {
   resident=$(resident_kib "$pid")
   same memory-keeper "$(cat "/proc/$keeper/comm")"
   same 1 "$(find "/proc/$keeper/fd" -mindepth 1 | wc -l)" "descriptors of the keeper"
-  before=$(grep -c "\"link down\",\"peer\":$victim" "$witness") || true
+  before=$(links_down "$witness" "$victim")
   # As long as the keeper sleeps the memory stays: all that follows comes before it is freed.
   kill -STOP "$keeper"
   cluster kill "$victim"
-  link_broke() { [ "$(grep -c "\"link down\",\"peer\":$victim" "$witness")" -gt "$before" ]; }
+  link_broke() { [ "$(links_down "$witness" "$victim")" -gt "$before" ]; }
   until_true 5 link_broke
   until_true 10 is_another "$victim" shard:3
   [ "$(resident_kib "$keeper")" -ge $((resident / 2)) ]

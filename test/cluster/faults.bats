@@ -20,7 +20,6 @@ teardown_file() { cluster_end; }
 teardown() { show_logs; }
 
 rule() { printf '%s\n' "$1" >"$RULES.new" && mv "$RULES.new" "$RULES"; }
-is() { [ "$(metric "$1" "$2")" = "$3" ]; }
 leads_some() { [ "$(metric 1 shards_led)" -gt 0 ]; }
 book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1" --mode book --timeout 60000)")"; }
 
@@ -28,19 +27,19 @@ book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1
   until_true 20 leads_some
   rule "sync data-1/log/ delay=900"
   for slot in $(seq 1 5); do book "$slot"; done
-  until_true 20 is 1 disk_slow 1
-  until_true 20 is 1 shards_led 0
+  until_true 20 metric_is 1 disk_slow 1
+  until_true 20 metric_is 1 shards_led 0
   for slot in $(seq 6 10); do book "$slot"; done
   rule ""
-  until_true 30 is 1 disk_slow 0
+  until_true 30 metric_is 1 disk_slow 0
   until_true 60 leads_some
 }
 
 @test "a disk that gets full: leaderships go, writes go on elsewhere, and it comes back at twice the mark" {
   until_true 60 leads_some
   rule "space * free=10"
-  until_true 20 is 1 disk_full 1
-  until_true 20 is 1 shards_led 0
+  until_true 20 metric_is 1 disk_full 1
+  until_true 20 metric_is 1 shards_led 0
   for slot in $(seq 21 25); do book "$slot"; done
   rule "space * free=100" # more than the mark of 64 MiB, less than twice
   for _ in $(seq 15); do
@@ -49,7 +48,7 @@ book() { same confirmed "$(state_of "$(ask reservation reserve create "$OFFER:$1
     sleep 0.1
   done
   rule "space * free=200"
-  until_true 20 is 1 disk_full 0
+  until_true 20 metric_is 1 disk_full 0
   healthy
 }
 
@@ -95,7 +94,7 @@ said() { grep -q "$1" "$CLUSTER/node-1.log"; }
   until_true 60 said 'no room for a snapshot'
   rule ""
   healthy
-  until_true 60 is 1 quarantined_replicas 0
+  until_true 60 metric_is 1 quarantined_replicas 0
   kill -0 "$node"
   for slot in $(seq 34 36); do book "$slot"; done
 }

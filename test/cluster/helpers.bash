@@ -202,6 +202,7 @@ gossip_port() { echo $((PORT + 200 + $1)); }
 metrics_port() { echo $((PORT + 300 + $1)); }
 # metric NODE NAME: its value, without the maitred_ of all of them.
 metric() { http "$(metrics_port "$1")" /metrics | awk -v name="maitred_$2" '$1 == name {print $2}'; }
+metric_is() { [ "$(metric "$1" "$2")" = "$3" ]; } # NODE NAME VALUE
 
 # http PORT PATH: status line, headers and body. (bats needs descriptor 3 for itself.)
 http() {

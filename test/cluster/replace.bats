@@ -31,7 +31,6 @@ replace_end() {
   same true "$(json over <"$BATS_TEST_TMPDIR/replace")" over
   same 33 "$(json moves_done <"$BATS_TEST_TMPDIR/replace")" "moves done"
 }
-metric_is() { [ "$(metric "$2" "$3")" = "$1" ]; }
 awaited() { maitre cluster members --node "$1" --json | json nodes.1.awaited | grep -qx true; }
 # starts_in_vain NODE: it must end by itself with 4.
 starts_in_vain() {
@@ -93,7 +92,7 @@ replica_of_2() { maitre cluster where --shard "$1" --json | json replicas | tr -
   cluster start 3
   healthy
   # Nobody tells of the folder that was lost any more: who joins would take it for the one that counts (S2).
-  for n in 1 2 3; do until_true 20 metric_is 3 "$n" gossip_members; done
+  for n in 1 2 3; do until_true 20 metric_is "$n" gossip_members 3; done
   # With its new replicas it is the same process once more, and what kept the old one's memory is gone.
   grep -q 'the process starts again with them' "$CLUSTER/node-2.log"
   sanitized || same 1 "$(keepers_of "$(cat "$CLUSTER/node-2.pid")" | wc -l)" "memory keepers of node 2"
