@@ -49,7 +49,9 @@ enum status client_node_open (struct maitre *client, struct client_node *node)
     node->monitor = zmq_socket (client->context, ZMQ_PAIR);
     if (node->socket == NULL || node->monitor == NULL)
         return STATUS_RESOURCE_EXHAUSTED;
-    if (!set_options (client, node) || !set_int (node->monitor, ZMQ_LINGER, 0))
+    /* No bound for the monitor: at one, ZeroMQ's IO thread would wait for this thread. Events are few and small. */
+    if (!set_options (client, node) || !set_int (node->monitor, ZMQ_LINGER, 0) ||
+        !set_int (node->monitor, ZMQ_RCVHWM, 0))
         return STATUS_INVALID_ARGUMENT;
     if (zmq_socket_monitor (node->socket, monitor, NODE_EVENTS) != 0 || zmq_connect (node->monitor, monitor) != 0)
         return STATUS_RESOURCE_EXHAUSTED;
@@ -61,6 +63,10 @@ void client_node_close (struct client_node *node)
     if (node->held_count > 0)
         zmq_msg_close (&node->held);
     node->held_count = 0;
+    /* In this order: an event that finds nobody to take it blocks ZeroMQ's IO thread for good, and with it the connections
+     * to all nodes. */
+    if (node->socket != NULL)
+        zmq_socket_monitor (node->socket, NULL, 0);
     if (node->monitor != NULL)
         zmq_close (node->monitor);
     if (node->socket != NULL)

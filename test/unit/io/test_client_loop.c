@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <maitre.h>
 #include <poll.h>
 #include <time.h>
@@ -172,6 +173,61 @@ static void test_client_loop__a_connection_that_broke_leaves_its_replies (void *
         fake_node_stop (&node);
     }
     assert_true (kept > 0);
+}
+
+static struct fake_node *comes_back; /* right after the next socket was closed */
+
+/* In front of ZeroMQ's own. */
+__attribute__ ((visibility ("default"))) int zmq_close (void *socket)
+{
+    int (*real) (void *);
+    *(void **) &real = dlsym (RTLD_NEXT, "zmq_close");
+    assert_non_null (real);
+    int rc = real (socket);
+    struct fake_node *node = comes_back;
+    comes_back = NULL;
+    if (node != NULL) {
+        assert_true (fake_node_start (node, node->script, NULL));
+        poll (NULL, 0, 500); /* for a connection that is still tried */
+    }
+    return rc;
+}
+
+/* Closing takes a moment: a node that comes back meanwhile must not leave the client deaf to all nodes. */
+static void test_client_loop__a_node_comes_back_while_its_socket_is_closed (void **state)
+{
+    (void) state;
+    struct fake_node node = {0}, other = {0};
+    const struct fake_node *const both[] = {&node, &other};
+    struct tally tally = {0};
+    node.cluster = other.cluster = both;
+    node.cluster_count = other.cluster_count = 2;
+    assert_true (fake_node_start (&node, fake_node_friendly, NULL));
+    assert_true (fake_node_start (&other, fake_node_friendly, NULL));
+    struct maitre *client = client_of (&other, 0);
+    assert_int_equal (maitre_connect (client, 60000), MAITRE_OK);
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && (client->node_count < 2 || !client->nodes[1].up);)
+        assert_true (maitre_process (client, 10) >= 0);
+    assert_true (client->node_count == 2 && client->nodes[1].up);
+    struct pollfd broken = {.events = POLLIN};
+    size_t size = sizeof broken.fd;
+    assert_int_equal (zmq_getsockopt (client->nodes[1].monitor, ZMQ_FD, &broken.fd, &size), 0);
+    fake_node_stop (&node);
+    assert_int_equal (poll (&broken, 1, 60000), 1);
+    comes_back = &node;
+    while (comes_back != NULL)
+        assert_true (maitre_process (client, 1) >= 0);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal (start (client, "health.Check", 20000, &tally), MAITRE_OK);
+    while (tally.answers < 4)
+        assert_true (maitre_process (client, 1000) >= 0);
+    assert_int_equal (tally.fine, 4);
+    for (uint64_t end = now_ms () + 60000; now_ms () < end && !client->nodes[1].up;)
+        assert_true (maitre_process (client, 10) >= 0);
+    assert_true (client->nodes[1].up);
+    maitre_destroy (&client);
+    fake_node_stop (&node);
+    fake_node_stop (&other);
 }
 
 static void test_client_loop__poll_alone_meets_deadlines (void **state)
@@ -439,6 +495,7 @@ int main (void)
         cmocka_unit_test (test_client_loop__poll_alone_brings_every_answer),
         cmocka_unit_test (test_client_loop__stays_readable_while_work_is_left),
         cmocka_unit_test (test_client_loop__a_connection_that_broke_leaves_its_replies),
+        cmocka_unit_test (test_client_loop__a_node_comes_back_while_its_socket_is_closed),
         cmocka_unit_test (test_client_loop__poll_alone_meets_deadlines),
         cmocka_unit_test (test_client_loop__process_returns_in_time),
         cmocka_unit_test (test_client_loop__outstanding_calls_are_bounded),

@@ -331,10 +331,10 @@ static void test_cluster_files__refuse_bad_node_lists (void **state)
         assert_non_null (strstr (error.text, "nodes.conf"));
     }
     put ("nodes.conf",
-         "maitre-nodes 1\ncluster 000102030405060708090a0b0c0d0e0f\n"
-         "client-key Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID\n" /* published */
-         "node 1 tcp://a tcp://b tcp://c - -\n",
-         0644);
+        "maitre-nodes 1\ncluster 000102030405060708090a0b0c0d0e0f\n"
+        "client-key Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID\n" /* published */
+        "node 1 tcp://a tcp://b tcp://c - -\n",
+        0644);
     assert_int_equal (cluster_nodes_load (at ("nodes.conf"), &loaded, &error), STATUS_INVALID_ARGUMENT);
     snprintf (text, sizeof text, "%s\n# ours\nnode 1 tcp://a tcp://b tcp://c west -\n", head);
     put ("nodes.conf", text, 0644);
