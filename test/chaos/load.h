@@ -149,7 +149,7 @@ struct load {
     bool workloads[LOAD_WORKLOADS];
     enum load_workload order[LOAD_WORKLOADS]; /* the chosen ones */
     uint32_t workloads_count, clients, nodes;
-    uint64_t seconds, seed, pace;
+    uint64_t seconds, seed, pace, reach_s;
     const char *path;
     struct history_writer writer;
     struct load_names names;

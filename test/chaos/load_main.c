@@ -11,11 +11,13 @@
 
 #define SETUP_S 60
 #define CLIENTS_MAX 512
+#define REACH_S_MAX 600
 
-enum { FINE = 0, FAILED = 1, USAGE = 2 };
+enum { FINE = 0, FAILED = 1, USAGE = 2, DEAF = 3 };
 
 static const char usage[] =
     "usage: chaos_load --history FILE [--workloads LIST] [--clients N] [--seconds S] [--seed X] [--pace OPS_PER_S]\n"
+    "                  [--reach S]\n"
     "       chaos_load --final --history FILE\n"
     "\n"
     "Clients that book, cancel, move, order and read in a cluster, all reaching for the same few things, and write "
@@ -29,12 +31,15 @@ static const char usage[] =
     "  --seconds S       then what is under way is answered, and that is all (30); SIGTERM and SIGINT end earlier\n"
     "  --seed X          what the clients draw from (1)\n"
     "  --pace OPS_PER_S  of all clients together (1500); 0: as fast as they are answered\n"
+    "  --reach S         at the end every handle that was used must get an answer from every node within S seconds (0: "
+    "it "
+    "need not)\n"
     "  --history FILE    written anew\n"
     "  --final           no load: asks what became of every write without an answer, then reads everything once more "
     "and appends\n"
     "                    that to FILE; repeats until all is read, for at most 60 s (or --seconds)\n"
     "\n"
-    "Exit status: 0 done; 1 it could not set up, read or write; 2 usage.\n"
+    "Exit status: 0 done; 1 it could not set up, read or write; 2 usage; 3 a node was not reached at the end.\n"
     "\n"
     "example: eval \"$(scripts/cluster env)\"; chaos_load --seconds 20 --history h.jsonl && chaos_load --final "
     "--history h.jsonl\n";
@@ -132,6 +137,9 @@ static int parse (struct load *load, int argc, char **argv, bool *final)
         } else if (strcmp (argv[i - 1], "--pace") == 0) {
             if (!parse_number (value, 1000000, &load->pace))
                 return complain ("--pace is a number of calls a second");
+        } else if (strcmp (argv[i - 1], "--reach") == 0) {
+            if (!parse_number (value, REACH_S_MAX, &load->reach_s))
+                return complain ("--reach is a number of seconds, at most 600");
         } else {
             return complain ("an option is not understood");
         }
@@ -204,6 +212,34 @@ static void run_lanes (struct load *load)
     free (threads);
 }
 
+/* A handle that lived through every fault is not to be deaf to a node that is well again. The first that is, is told. */
+static bool reach_all (struct load *load)
+{
+    static const uint8_t empty_map[] = {0xa0};
+    uint64_t until_ns = history_now_ns () + load->reach_s * UINT64_C (1000000000);
+    struct maitre_call_options options;
+    maitre_call_options_init (&options);
+    for (uint32_t h = 0; load->reach_s > 0 && h < load->lanes_count * LOAD_HANDLES; h++) {
+        struct maitre *handle = load->lanes[h / LOAD_HANDLES].handles[h % LOAD_HANDLES];
+        for (uint32_t node = 1; node <= load->nodes; node++) {
+            struct maitre_reply *reply = NULL;
+            uint64_t now_ns = history_now_ns ();
+            options.node = node;
+            options.deadline_ms = now_ns < until_ns ? (uint32_t) ((until_ns - now_ns) / 1000000) + 1 : 1;
+            enum maitre_status status =
+                maitre_call (handle, "health.Check", (struct maitre_bytes){empty_map, 1}, &options, &reply);
+            maitre_reply_destroy (&reply);
+            if (status == MAITRE_OK)
+                continue;
+            const struct maitre_error *error = maitre_error (handle);
+            fprintf (stderr, "chaos_load: handle %u does not reach node %u at the end: %s: %s\n", h, node,
+                error->reason, error->message);
+            return false;
+        }
+    }
+    return true;
+}
+
 static int run (struct load *load)
 {
     if (!history_writer_open (&load->writer, load->path, false)) {
@@ -224,6 +260,7 @@ static int run (struct load *load)
     load->setup_until_ns = 0;
     if (fine)
         run_lanes (load);
+    bool reached = !fine || reach_all (load);
     for (uint32_t l = 0; l < load->lanes_count; l++)
         load_lane_close (&load->lanes[l]);
     free (load->lanes);
@@ -232,7 +269,7 @@ static int run (struct load *load)
         fprintf (stderr, "chaos_load: %s could not be written\n", load->path);
     fprintf (stderr, "chaos_load: %llu calls, %llu answered, %llu unknown\n", (unsigned long long) load->ops,
         (unsigned long long) load->oks, (unsigned long long) load->unknowns);
-    return fine && !load->writer.broken ? FINE : FAILED;
+    return !fine || load->writer.broken ? FAILED : reached ? FINE : DEAF;
 }
 
 int main (int argc, char **argv)

@@ -11,7 +11,9 @@
 #define FEW 4 /* so many families are mixed all at once, until each pair of them has been at work in the same phase */
 #define TICK_MS 10
 #define LOAD_BEGINS_MS 65000 /* it gives up by itself after 60 s */
-#define LOAD_GRACE_MS 60000
+#define LOAD_GRACE_MS 90000
+#define REACH_S "30" /* every client that lived through it all must reach every node within */
+#define LOAD_DEAF 3  /* exit status of one that does not */
 #define FINAL_MS 180000
 #define CHECK_MS 600000
 #define CALM_MS 2000      /* load on a healed cluster, before the final reads */
@@ -89,7 +91,7 @@ static bool judge_open (struct nemesis *run, struct judge *judge)
 static bool load_start (struct nemesis *run, struct judge *judge)
 {
     const char *const argv[] = {judge->load, "--workloads", run->options.workloads, "--clients", judge->clients,
-        "--seconds", judge->seconds, "--seed", judge->seed, "--history", run->history, NULL};
+        "--seconds", judge->seconds, "--seed", judge->seed, "--reach", REACH_S, "--history", run->history, NULL};
     struct child_setup setup = {
         .argv = argv, .space = run->client_space, .more = judge->environment, .out = judge->out, .err = judge->out};
     run->load = nemesis_spawn (&setup);
@@ -126,9 +128,11 @@ static bool load_stop (struct nemesis *run, struct judge *judge)
         nemesis_wait (run->load, 5000);
     }
     run->load = 0;
-    if (code != 0)
+    if (code == LOAD_DEAF)
+        nemesis_broken (run, "a client that lived through the faults does not reach every node: see %s", judge->out);
+    else if (code != 0)
         nemesis_say ("error: the load ended with status %d: see %s", code, judge->out);
-    return code == 0;
+    return code == 0 || code == LOAD_DEAF;
 }
 
 static bool final_reads (struct nemesis *run, struct judge *judge)

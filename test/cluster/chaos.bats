@@ -26,6 +26,19 @@ teardown() {
   same 1 "$(printf '%s' "$output" | json rounds)" "rounds"
 }
 
+@test "a client that does not reach a node after the faults fails the load" {
+  cluster_new 3
+  load=("$BIN/test/chaos/chaos_load" --workloads reads --clients 4 --seconds 2 --history "$BATS_TEST_TMPDIR/history")
+  run "${load[@]}" --reach 60
+  same 0 "$status" "exit code with every node up ($output)"
+  cluster stop 3
+  run "${load[@]}" --reach 1
+  same 3 "$status" "exit code without node 3 ($output)"
+  matches '*does not reach node 3 at the end*' "$output"
+  run "${load[@]}" --reach 601
+  same 2 "$status" "exit code of a time that is none"
+}
+
 @test "planted violations: a lost booking, a wrong one and a slot given twice are each seen" {
   cluster_new 1
   history=$BATS_TEST_TMPDIR/history
