@@ -123,7 +123,7 @@ struct maitre {
     size_t token_len;
 
     struct client_node *nodes; /* room for CLIENT_NODES_MAX: pointers to them stay good */
-    uint32_t node_count, next_node;
+    uint32_t node_count, next_node, next_doubted;
     bool numbers_guessed; /* from a list of endpoints, until the ring is known */
     struct client_map map;
 

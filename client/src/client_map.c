@@ -8,7 +8,8 @@
 #define MAP_RETRY_US 1000000  /* after the ring could not be had */
 #define MAP_REFRESH_US 200000 /* at most so often on news of a newer epoch */
 #define MAP_DEADLINE_MS 2000
-#define DOUBTED_EVERY 8 /* failures of a call: then a doubted node is asked rather than the one that just refused */
+#define DOUBTED_EVERY 8   /* failures of a call: then a doubted node is asked rather than the one that just refused, */
+#define DOUBTED_RARELY 32 /* and then rather than any other; by then a leader would have been elected */
 
 uint32_t client_map_shard (const struct maitre *client, const struct call *call)
 {
@@ -46,37 +47,43 @@ static struct client_node *pinned (struct maitre *client, uint32_t number)
     return NULL;
 }
 
+/* The next one in turn that is up and doubted, or not, but for that one. */
+static struct client_node *in_turn (struct maitre *client, uint32_t *next, uint32_t avoid, bool doubted)
+{
+    for (uint32_t i = 0; i < client->node_count; i++) {
+        uint32_t at = (*next + i) % client->node_count;
+        struct client_node *node = &client->nodes[at];
+        if (!node->up || at == avoid || node->doubted != doubted)
+            continue;
+        *next = (at + 1) % client->node_count;
+        return node;
+    }
+    return NULL;
+}
+
 struct client_node *client_map_choose (struct maitre *client, const struct call *call)
 {
     if (call->pinned != 0)
         return pinned (client, call->pinned);
     uint32_t avoid = call->avoid_last && call->node != 0 ? call->node - 1 : UINT32_MAX;
+    struct client_node *last = avoid != UINT32_MAX && client->nodes[avoid].up ? &client->nodes[avoid] : NULL;
+    struct client_node *node = NULL;
+    /* A doubted one costs an attempt's time, most likely: who answers is asked first, and who just refused is better if it
+     * answered at all. But not for ever: what a doubted one was asked, or its answer, may have been lost. */
+    if (call->failures % DOUBTED_RARELY == DOUBTED_RARELY - 1)
+        node = in_turn (client, &client->next_doubted, avoid, true);
     uint32_t shard = client_map_shard (client, call);
-    if (shard != UINT32_MAX && client->map.leaders[shard] != 0) {
+    if (node == NULL && shard != UINT32_MAX && client->map.leaders[shard] != 0) {
         uint32_t leader = client->map.leaders[shard] - 1u;
         if (leader != avoid && client->nodes[leader].up && !client->nodes[leader].doubted)
             return &client->nodes[leader];
     }
-    /* In turn. Who just failed is better than a doubted one if it answered at all: a doubted one costs an attempt's time, most
-     * likely. But not for ever: what it was asked, or its answer, may have been lost. */
-    bool try_doubted = call->failures % DOUBTED_EVERY == DOUBTED_EVERY - 1;
-    struct client_node *last = NULL, *doubted = NULL;
-    for (uint32_t i = 0; i < client->node_count; i++) {
-        uint32_t at = (client->next_node + i) % client->node_count;
-        struct client_node *node = &client->nodes[at];
-        if (!node->up)
-            continue;
-        if (at == avoid) {
-            last = node;
-        } else if (node->doubted) {
-            doubted = doubted != NULL ? doubted : node;
-        } else {
-            client->next_node = (at + 1) % client->node_count;
-            return node;
-        }
-    }
+    if (node == NULL)
+        node = in_turn (client, &client->next_node, avoid, false);
     bool answered = last != NULL && !last->doubted;
-    return doubted == NULL || (answered && !try_doubted) ? last : doubted;
+    if (node == NULL && (!answered || call->failures % DOUBTED_EVERY == DOUBTED_EVERY - 1))
+        node = in_turn (client, &client->next_doubted, avoid, true);
+    return node != NULL ? node : last;
 }
 
 static bool number_taken (const struct maitre *client, uint32_t number)
@@ -175,6 +182,8 @@ static void ring_came (struct maitre *client, uint64_t number, const struct mait
                install (client, &ring);
         free (room);
     }
+    if (fine) /* the node that a call names may be one that is up already, under a number that was guessed */
+        client_retry_waiting (client, client_now_us ());
     client->map.ask_again_us = fine ? 0 : client_now_us () + MAP_RETRY_US;
 }
 

@@ -259,6 +259,58 @@ static void test_client_retry__who_was_silent_is_asked_again_in_the_end (void **
     fake_node_stop (&useless);
 }
 
+/* One stays silent, one was only once: with two others that always refuse there is always somebody who is not doubted. */
+static void test_client_retry__who_was_silent_is_asked_again_beside_two_that_refuse (void **state)
+{
+    (void) state;
+    struct fake_node nodes[4] = {{.stop = false}};
+    const struct fake_node *const all[] = {&nodes[0], &nodes[1], &nodes[2], &nodes[3]};
+    static fake_script *const scripts[] = {
+        script_silent, script_deaf_once, script_always_refuses, script_always_refuses};
+    struct maitre_options options;
+    maitre_options_init (&options);
+    options.attempt_ms = 100;
+    options.backoff_max_ms = 5;
+    options.deadline_ms = 40000;
+    for (int i = 0; i < 4; i++) {
+        nodes[i].cluster = all;
+        nodes[i].cluster_count = 4;
+        assert_true (fake_node_start (&nodes[i], scripts[i], NULL));
+    }
+    struct maitre *client = client_of (&nodes[0], &nodes[1], &options);
+    wait_connected (client, 4);
+    assert_int_equal (book (client, NULL), MAITRE_OK);
+    maitre_destroy (&client);
+    for (int i = 0; i < 4; i++)
+        fake_node_stop (&nodes[i]);
+}
+
+/* A call for node 3, by a handle that takes the only endpoint it was given for node 1. */
+static void test_client_retry__a_call_for_one_node_waits_for_the_ring_to_name_it (void **state)
+{
+    (void) state;
+    struct fake_node nodes[3] = {{.stop = false}};
+    const struct fake_node *const all[] = {&nodes[0], &nodes[1], &nodes[2]};
+    struct maitre_options options;
+    struct maitre_call_options pinned;
+    maitre_options_init (&options);
+    maitre_call_options_init (&pinned);
+    pinned.node = 3;
+    pinned.deadline_ms = 20000;
+    for (int i = 0; i < 3; i++) {
+        nodes[i].cluster = all;
+        nodes[i].cluster_count = 3;
+        assert_true (fake_node_start (&nodes[i], fake_node_friendly, NULL));
+    }
+    fake_node_stop (&nodes[0]);
+    fake_node_stop (&nodes[1]); /* no connection but this one will wake the call */
+    struct maitre *client = client_of (&nodes[2], NULL, &options);
+    assert_int_equal (maitre_call (client, "health.Check", no_fields, &pinned, NULL), MAITRE_OK);
+    assert_int_equal (nodes[2].requests, 1);
+    maitre_destroy (&client);
+    fake_node_stop (&nodes[2]);
+}
+
 /* ---- silence, and outcomes that are not known */
 
 static void test_client_retry__a_silent_write_may_have_been_applied (void **state)
@@ -428,6 +480,8 @@ int main (void)
         cmocka_unit_test (test_client_retry__who_has_become_the_leader_is_asked_again_at_once),
         cmocka_unit_test (test_client_retry__who_refuses_is_asked_rather_than_who_is_silent),
         cmocka_unit_test (test_client_retry__who_was_silent_is_asked_again_in_the_end),
+        cmocka_unit_test (test_client_retry__who_was_silent_is_asked_again_beside_two_that_refuse),
+        cmocka_unit_test (test_client_retry__a_call_for_one_node_waits_for_the_ring_to_name_it),
         cmocka_unit_test (test_client_retry__a_silent_write_may_have_been_applied),
         cmocka_unit_test (test_client_retry__an_unknown_outcome_is_asked_for_until_it_is_known),
         cmocka_unit_test (test_client_retry__an_unknown_refresh_is_repeated_under_its_id),
