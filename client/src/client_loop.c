@@ -118,7 +118,7 @@ void client_loop_touched (struct maitre *client)
 int maitre_fd (const struct maitre *client)
 {
     struct maitre *own = (struct maitre *) client; /* a handle is never const in memory: maitre_new made it */
-    if (!own->fd_used) {
+    if (!own->fd_used && client_alive (client)) {  /* a child shares the eventfd with its parent */
         own->fd_used = true;
         set_event (own, true);
     }

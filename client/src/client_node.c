@@ -11,12 +11,11 @@
 
 #include "client/src/client.h"
 
-#define RENEW_MS 10 /* as ZeroMQ's own pause: a node that closes every connection is not asked all the time */
-#define RENEW_AGAIN_MS 200
+#define RENEW_MS 10        /* as ZeroMQ's own pause: a node that closes every connection is not asked all the time */
+#define RENEW_AGAIN_MS 200 /* as its longest one */
 
-#define NODE_EVENTS                                                                                                    \
-    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                   \
-        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+/* No others: they are kept for a program that does not process them for an hour, while a port hangs up all the time. */
+#define NODE_EVENTS (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
 
 static bool set_int (void *socket, int option, int value)
 {
@@ -41,6 +40,25 @@ static bool set_options (struct maitre *client, struct client_node *node)
            zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, client->client_secret, CLIENT_KEY_LEN + 1) == 0;
 }
 
+/* A signal that comes in the middle of either is no reason to fail. */
+static bool watch_connections (void *socket, const char *monitor)
+{
+    int rc;
+    do
+        rc = zmq_socket_monitor (socket, monitor, NODE_EVENTS);
+    while (rc != 0 && errno == EINTR);
+    return rc == 0;
+}
+
+static bool connect_to (void *socket, const char *endpoint)
+{
+    int rc;
+    do
+        rc = zmq_connect (socket, endpoint);
+    while (rc != 0 && errno == EINTR);
+    return rc == 0;
+}
+
 enum status client_node_open (struct maitre *client, struct client_node *node)
 {
     char monitor[48];
@@ -53,9 +71,9 @@ enum status client_node_open (struct maitre *client, struct client_node *node)
     if (!set_options (client, node) || !set_int (node->monitor, ZMQ_LINGER, 0) ||
         !set_int (node->monitor, ZMQ_RCVHWM, 0))
         return STATUS_INVALID_ARGUMENT;
-    if (zmq_socket_monitor (node->socket, monitor, NODE_EVENTS) != 0 || zmq_connect (node->monitor, monitor) != 0)
+    if (!watch_connections (node->socket, monitor) || !connect_to (node->monitor, monitor))
         return STATUS_RESOURCE_EXHAUSTED;
-    return zmq_connect (node->socket, node->endpoint) == 0 ? STATUS_OK : STATUS_INVALID_ARGUMENT;
+    return connect_to (node->socket, node->endpoint) ? STATUS_OK : STATUS_INVALID_ARGUMENT;
 }
 
 void client_node_close (struct client_node *node)
@@ -88,9 +106,12 @@ void client_node_renew (struct maitre *client, struct client_node *node, uint64_
 
 bool client_node_readable (struct client_node *node)
 {
-    int events = 0;
+    int events = 0, rc;
     size_t size = sizeof events;
-    return zmq_getsockopt (node->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+    do
+        rc = zmq_getsockopt (node->socket, ZMQ_EVENTS, &events, &size);
+    while (rc != 0 && errno == EINTR);
+    return rc == 0 && (events & ZMQ_POLLIN) != 0;
 }
 
 /* The header of this attempt: what is left of the deadline, and a call number that tells the attempts apart. */
@@ -198,11 +219,12 @@ static bool more_follow (zmq_msg_t *frame)
     return zmq_msg_more (frame) != 0;
 }
 
-static int receive_frame (struct client_node *node, zmq_msg_t *frame)
+/* The edge that told of a frame may be swallowed when a signal comes: only EAGAIN means that there is none. */
+static int receive_frame (void *socket, zmq_msg_t *frame)
 {
     int rc;
     do
-        rc = zmq_msg_recv (frame, node->socket, ZMQ_DONTWAIT);
+        rc = zmq_msg_recv (frame, socket, ZMQ_DONTWAIT);
     while (rc < 0 && errno == EINTR);
     return rc;
 }
@@ -211,9 +233,9 @@ static int receive_frame (struct client_node *node, zmq_msg_t *frame)
 static int receive_pair (struct client_node *node, zmq_msg_t *header, zmq_msg_t *body, bool *more)
 {
     *more = false;
-    if (receive_frame (node, header) < 0)
+    if (receive_frame (node->socket, header) < 0)
         return 0;
-    if (!more_follow (header) || receive_frame (node, body) < 0)
+    if (!more_follow (header) || receive_frame (node->socket, body) < 0)
         return 1;
     *more = more_follow (body);
     return 2;
@@ -254,34 +276,48 @@ static bool next_event (struct client_node *node, uint16_t *event)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    bool got = zmq_msg_recv (&frame, node->monitor, ZMQ_DONTWAIT) >= 0;
+    bool got = receive_frame (node->monitor, &frame) >= 0;
     *event = 0;
     if (got && zmq_msg_size (&frame) >= sizeof *event)
         memcpy (event, zmq_msg_data (&frame), sizeof *event);
-    while (got && more_follow (&frame) && zmq_msg_recv (&frame, node->monitor, ZMQ_DONTWAIT) >= 0)
+    while (got && more_follow (&frame) && receive_frame (node->monitor, &frame) >= 0)
         continue;
     zmq_msg_close (&frame);
     return got;
 }
 
+static void close_until (struct maitre *client, struct client_node *node, uint64_t renew_us)
+{
+    client_loop_unwatch (client, node);
+    client_node_close (node);
+    node->renew_us = renew_us;
+}
+
 void client_node_listen (struct maitre *client, struct client_node *node, uint64_t now_us)
 {
     uint16_t event;
+    bool refused = false; /* the last connection ended before it was up */
     while (next_event (node, &event)) {
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+            refused = false;
             node->up = true;
             node->doubted = false;
             client_retry_waiting (client, now_us);
-        } else if (event == ZMQ_EVENT_DISCONNECTED && node->up) { /* else ZeroMQ tries again by itself */
+        } else if (event == ZMQ_EVENT_DISCONNECTED && node->up) {
             client_node_flush (node); /* what is open belongs to the connection that is gone */
-            /* What had arrived before the break still counts. */
+            /* What had arrived before the break still counts; what its callbacks start goes elsewhere. */
+            node->up = false;
             while (client_node_receive (client, node, UINT32_MAX, now_us))
                 continue;
-            node->up = node->many = false;
-            client_loop_unwatch (client, node);
-            client_node_close (node);
-            node->renew_us = now_us + RENEW_MS * 1000;
+            node->many = false;
+            close_until (client, node, now_us + RENEW_MS * 1000);
             client_retry_lost (client, node, now_us);
+        } else if (event == ZMQ_EVENT_DISCONNECTED) {
+            refused = true;
         }
     }
+    /* ZeroMQ tries again by itself, but never after what it calls a violation of the protocol: a stranger on the port, a node
+     * without its keys, or one whose list does not have the client's key yet. */
+    if (refused)
+        close_until (client, node, now_us + RENEW_AGAIN_MS * 1000);
 }

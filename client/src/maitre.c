@@ -235,8 +235,9 @@ void maitre_destroy (struct maitre **out)
         answer_rest (client);
         for (uint32_t i = 0; i < client->node_count; i++)
             client_node_close (&client->nodes[i]);
-        if (client->context != NULL)
-            zmq_ctx_term (client->context);
+        /* A signal ends the wait, and would leave the context with its threads behind. */
+        while (client->context != NULL && zmq_ctx_term (client->context) != 0 && errno == EINTR)
+            continue;
     }
     client_loop_close (client);
     for (uint32_t slot = 0; slot < client->call_count; slot++)
