@@ -44,7 +44,7 @@ static const struct planted_entry entries[PLANTED_COUNT] = {
     ENTRY (R11_NOT_STICKY, "R11", RAFT, "a voter that hears its leader well votes for another all the same"),
     ENTRY (R12_SUSPECT_VOTES, "R12", RAFT_WITH ("2090"), "a replica that lost its tail votes like any other"),
     ENTRY (
-        R12_SUSPECT_COUNTS, "R12", RAFT_WITH ("2090"), "what a suspect acknowledges counts towards commits and reads"),
+        R12_SUSPECT_COUNTS, "R12", RAFT_WITH ("2094"), "what a suspect acknowledges counts towards commits and reads"),
     ENTRY (R12_TERM_AGAIN, "R12", UNIT ("test_raft_suspect"),
         "suspects elect a leader in a term that they may have forgotten"),
     ENTRY (R12_VOTE_FORGOTTEN, "R12", UNIT ("test_raft_suspect"),

@@ -169,6 +169,9 @@ static bool import_finish (
     struct sim_stored *stored = self->replica->stored;
     maitre_assert (self->receiving && shard == self->replica->shard);
     self->receiving = false;
+    if (index < self->seen_applied)
+        sim_fail (self->sim, "shard %u: replica %lu installs a snapshot at %lu, behind its own state at %lu (R13)",
+            shard, (unsigned long) self->replica->replica, (unsigned long) index, (unsigned long) self->seen_applied);
     bool resets = shard_restore_resets (self->core, index, term);
     sim_promise_installed (self->sim, self->replica, index, members);
     sim_disk_force (self->sim, self->replica->node);
