@@ -93,15 +93,20 @@ void client_node_close (struct client_node *node)
     node->up = false;
 }
 
+static void close_until (struct maitre *client, struct client_node *node, uint64_t renew_us)
+{
+    client_loop_unwatch (client, node);
+    client_node_close (node);
+    node->renew_us = renew_us;
+}
+
 void client_node_renew (struct maitre *client, struct client_node *node, uint64_t now_us)
 {
     maitre_assert (node->socket == NULL && !node->up);
     node->renew_us = 0;
     if (client_node_open (client, node) == STATUS_OK && client_loop_watch (client, node) == STATUS_OK)
         return;
-    client_loop_unwatch (client, node);
-    client_node_close (node);
-    node->renew_us = now_us + RENEW_AGAIN_MS * 1000; /* no memory or descriptors */
+    close_until (client, node, now_us + RENEW_AGAIN_MS * 1000); /* no memory or descriptors */
 }
 
 bool client_node_readable (struct client_node *node)
@@ -284,13 +289,6 @@ static bool next_event (struct client_node *node, uint16_t *event)
         continue;
     zmq_msg_close (&frame);
     return got;
-}
-
-static void close_until (struct maitre *client, struct client_node *node, uint64_t renew_us)
-{
-    client_loop_unwatch (client, node);
-    client_node_close (node);
-    node->renew_us = renew_us;
 }
 
 void client_node_listen (struct maitre *client, struct client_node *node, uint64_t now_us)

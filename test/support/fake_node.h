@@ -6,6 +6,7 @@
 #ifndef MAITRED_TEST_SUPPORT_FAKE_NODE_H
 #define MAITRED_TEST_SUPPORT_FAKE_NODE_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -214,6 +215,16 @@ static inline void fake_node_stop (struct fake_node *node)
     pthread_join (node->thread, NULL);
     zmq_ctx_term (node->context);
     node->context = NULL;
+}
+
+/* The same, and waits until ZeroMQ has told a client's monitor of it. */
+static inline bool fake_node_stop_seen (struct fake_node *node, void *monitor)
+{
+    struct pollfd told = {.events = POLLIN};
+    size_t size = sizeof told.fd;
+    bool watched = zmq_getsockopt (monitor, ZMQ_FD, &told.fd, &size) == 0;
+    fake_node_stop (node);
+    return watched && poll (&told, 1, 60000) == 1;
 }
 
 /* Says OK to every method that a bench or a shell needs. */
